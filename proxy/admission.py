@@ -1,0 +1,124 @@
+"""Admission: what a request's head says, before anything is done about it.
+
+Owns the decision where a request goes and what of its head is forwarded, journaled and secret.
+Pure: target and header fields in, a value or a Refusal out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from proxy import credentials, headers, labels, routes
+from proxy.errors import Refusal, Speech, speech
+from proxy.headers import RawHeaders
+from proxy.journal.entries import Headers
+from proxy.providers import DEFAULT
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What every request tells, also one that is refused."""
+
+    target: str
+    default_provider: str
+    """Where a bare `/v1/...` goes: the SDK shows itself by a header that only it sends."""
+    content_length: int | None
+    expects_continue: bool
+    websocket: bool
+    labels: list[tuple[str, str]]
+    """Fields that may carry labels; names in lower case."""
+    speech: Speech
+    secrets: tuple[bytes, ...]
+    credential: str | None
+    journaled: Headers
+    client: str | None
+    trace_id: str | None
+    parent_span_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """A request that goes upstream."""
+
+    provider: str
+    target: str
+    """Raw path and query at the provider."""
+    labels: dict[str, str]
+    forwarded: RawHeaders
+    websocket: bool
+    """It asks to become a WebSocket session."""
+
+
+def read_head(target: str, raw: RawHeaders) -> Head:
+    by_name: dict[str, str] = {}
+    secret: list[tuple[str, str]] = []
+    labelled: list[tuple[str, str]] = []
+    for name, value in raw:
+        known = headers.kind(name)
+        pair = known.name, headers.text(value)
+        by_name.setdefault(*pair)
+        if known.credential or known.name == "sec-websocket-protocol":
+            secret.append(pair)
+        if known.label:
+            labelled.append(pair)
+    length = by_name.get("content-length")
+    trace = _TRACEPARENT.fullmatch(by_name.get("traceparent", ""))
+    return Head(
+        target=target,
+        default_provider=_default_provider(by_name),
+        content_length=int(length) if length is not None else None,
+        expects_continue=by_name.get("expect", "").lower() == "100-continue",
+        websocket=by_name.get("upgrade", "").lower() == "websocket",
+        labels=labelled,
+        speech=speech(target, anthropic="anthropic-version" in by_name),
+        secrets=credentials.values(secret, target),
+        credential=credentials.credential(secret, target),
+        journaled=headers.journaled(raw),
+        client=_client(by_name.get("user-agent")),
+        trace_id=trace[1] if trace else None,
+        parent_span_id=trace[2] if trace else None,
+    )
+
+
+def admit(head: Head, raw: RawHeaders, own_credentials: Mapping[str, bool]) -> Admitted:
+    """Where the request goes, and with which fields. Raises Refusal.
+
+    `own_credentials` has the known providers, and whether the proxy adds the credential there.
+    """
+    try:
+        route = routes.match(head.target, own_credentials, head.default_provider)
+    except routes.NoRoute as error:
+        raise Refusal(str(error), error.status, error.error_type) from None
+    ours = own_credentials[route.provider]
+    try:
+        forwarded = headers.request_headers(raw, drop_credentials=ours)
+    except headers.BadHeaders as error:
+        raise Refusal(str(error), 400, "bad_headers") from None
+    return Admitted(
+        provider=route.provider,
+        target=credentials.without_parameters(route.target) if ours else route.target,
+        labels=labels.collect(head.labels, route.labels),
+        forwarded=forwarded,
+        websocket=head.websocket,
+    )
+
+
+def _default_provider(fields: dict[str, str]) -> str:
+    if "anthropic-version" in fields:
+        return "anthropic"
+    return "gemini" if "x-goog-api-key" in fields else DEFAULT
+
+
+@lru_cache(maxsize=1024)
+def _client(user_agent: str | None) -> str | None:
+    """Product and version: `OpenAI/Python 3.54.0`, without comments and details."""
+    if not user_agent:
+        return None
+    words = user_agent.partition(" (")[0].split()
+    kept = words[:2] if len(words) > 1 and words[1][0].isdigit() else words[:1]
+    return labels.clean(" ".join(kept))[:100] or None

@@ -1,0 +1,346 @@
+"""The relay: one client call, from its head to the end of its answer.
+
+Owns the order of things: admit, open the record, attempt, pass on piece by piece, close the
+record, and only then let the client see the end. Refuses to read what it passes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+from aiohttp.web_exceptions import HTTPException
+from aiohttp.web_request import BaseRequest
+
+from proxy import headers, websocket
+from proxy.admission import Admitted, Head, admit, read_head
+from proxy.capture import Capture, Outcome
+from proxy.config import Settings
+from proxy.credentials import KeyHash, mask_target
+from proxy.errors import AttemptFailed, Broken, Refusal, body
+from proxy.journal import Opened
+from proxy.journal.entries import AttemptMade
+from proxy.own import Tally
+from proxy.recorder import Recorder
+from proxy.response import RelayedResponse, whole
+from proxy.routes import has_dot_segments
+from proxy.upstream import Endpoint, UpstreamClient, UpstreamReply, UpstreamRequest
+
+WHOLE_BODY_BYTES = 1 << 20
+"""Bodies up to this size are read before the attempt, so that the record has them from the start;
+larger ones, and those of unknown size, are streamed."""
+BODY_SILENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a provider's requests go, and the credential that the proxy adds there."""
+
+    endpoint: Endpoint
+    credential: tuple[bytes, bytes] | None
+
+
+FindTarget = Callable[[str], Awaitable[Target]]
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A request's body: whole, or in pieces of which `length` may be known."""
+
+    data: bytes | AsyncIterator[bytes]
+    length: int | None
+
+
+class Relay:
+    """Handles the calls of one worker."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        client: UpstreamClient,
+        recorder: Recorder,
+        key_hash: KeyHash,
+        own_credentials: dict[str, bool],
+        find_target: FindTarget,
+        tally: Tally,
+        node: str,
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self._recorder = recorder
+        self._key_hash = key_hash
+        self._own_credentials = own_credentials
+        self._find_target = find_target
+        self._tally = tally
+        self._node = node
+
+    async def handle(self, request: BaseRequest) -> web.StreamResponse:
+        started = time.perf_counter()
+        raw = request._message.raw_headers
+        head = read_head(request._message.path, raw)
+        self._tally.in_flight += 1
+        try:
+            admitted = admit(head, raw, self._own_credentials)
+        except Refusal as refusal:
+            return await self._refused(self._capture(request, head, None, started), head, refusal)
+        else:
+            capture = self._capture(request, head, admitted, started)
+            return await self._relay(request, head, admitted, capture, started)
+        finally:
+            self._tally.in_flight -= 1
+
+    def _capture(
+        self, request: BaseRequest, head: Head, admitted: Admitted | None, started: float
+    ) -> Capture:
+        opened = Opened(
+            exchange_id=new_exchange_id(),
+            node=self._node,
+            started_at=time.time_ns() // 1000,
+            provider=admitted.provider if admitted else None,
+            method=request.method,
+            target=mask_target(admitted.target if admitted else head.target),
+            headers=head.journaled,
+            labels=admitted.labels if admitted else {},
+            key_id=self._key_hash.of_credential(head.credential) if head.credential else None,
+            client=head.client,
+            trace_id=head.trace_id,
+            parent_span_id=head.parent_span_id,
+        )
+        capture = self._settings.capture
+        return Capture(
+            self._recorder,
+            opened,
+            head.secrets,
+            started=started,
+            content=capture.content,
+            max_body_bytes=capture.max_body_bytes,
+            tally=self._tally.exchanges,
+        )
+
+    async def _relay(
+        self,
+        request: BaseRequest,
+        head: Head,
+        admitted: Admitted,
+        capture: Capture,
+        started: float,
+    ) -> web.StreamResponse:
+        try:
+            target = await self._find_target(admitted.provider)
+            waited = time.perf_counter()
+            upload = await self._body(request, head, capture)
+            waited = time.perf_counter() - waited
+            outgoing = _outgoing(request.method, admitted, target, upload)
+            if target.credential is not None:
+                capture.add_secret(target.credential[1])
+            if not await capture.open() and self._settings.journal.on_full == "refuse":
+                raise Refusal("the journal cannot be written", 503, "journal_unwritable")
+            capture.overhead_seconds = round(time.perf_counter() - started - waited, 6)
+            reply = await self._attempt(target.endpoint, outgoing, capture)
+        except Refusal as refusal:
+            return await self._refused(capture, head, refusal)
+        except AttemptFailed as failure:
+            if isinstance(failure.__cause__, Refusal):
+                return await self._refused(capture, head, failure.__cause__)
+            return await self._failed(capture, head, failure)
+        except asyncio.CancelledError:
+            capture.close_now(Outcome(outcome=_why_cancelled(request)))
+            raise
+        try:
+            if reply.upgraded:
+                return await websocket.tunnel(request, reply, capture)
+            return await self._pass_on(request, reply, capture)
+        finally:
+            reply.close()
+
+    async def _attempt(
+        self, endpoint: Endpoint, outgoing: UpstreamRequest, capture: Capture
+    ) -> UpstreamReply:
+        capture.upstream = endpoint.name
+        at, begun = time.time_ns() // 1000, time.perf_counter()
+        status, error_type, message = None, None, None
+        try:
+            reply = await self._client.send(endpoint, outgoing)
+            status = reply.status
+        except AttemptFailed as failure:
+            error_type, message = failure.error_type, str(failure)
+            raise
+        except asyncio.CancelledError:
+            error_type = "cancelled"
+            raise
+        finally:
+            made = AttemptMade(
+                number=len(capture.attempts) + 1,
+                upstream=endpoint.name,
+                started_at=at,
+                duration_seconds=round(time.perf_counter() - begun, 6),
+                status=status,
+                error_type=error_type,
+                error_message=message,
+            )
+            capture.attempts.append(made)
+        return reply
+
+    async def _pass_on(
+        self, request: BaseRequest, reply: UpstreamReply, capture: Capture
+    ) -> web.StreamResponse:
+        """The answer, piece by piece; its last piece only once the record is closed."""
+        fields = headers.reply_fields(reply.headers)
+        response = RelayedResponse(
+            reply.status,
+            reply.reason,
+            fields.forwarded,
+            length=fields.length,
+            exchange_id=capture.exchange_id,
+        )
+        end = Outcome(
+            outcome="completed" if reply.status < 400 else "provider_error",
+            status=reply.status,
+            headers=fields.journaled,
+        )
+        try:
+            writer = await response.prepare(request)
+            if writer is not None and not reply.content.total_bytes and not reply.complete:
+                writer.send_headers()
+            while True:
+                piece = await reply.read()
+                if piece:
+                    capture.received(piece)
+                if reply.complete:
+                    break
+                await response.write(piece)
+        except Broken as failure:
+            await capture.close(_with_failure(end, failure))
+            _cut_off(request)
+            return response
+        except (asyncio.CancelledError, ConnectionError):
+            end.outcome = _why_cancelled(request)
+            capture.close_now(end)
+            raise
+        await capture.close(end)
+        await response.write_eof(piece)
+        return response
+
+    async def _refused(self, capture: Capture, head: Head, refusal: Refusal) -> web.StreamResponse:
+        if not capture.opened:
+            await capture.open()
+        await capture.close(
+            Outcome(
+                outcome="refused",
+                status=refusal.status,
+                error_type=refusal.error_type,
+                error_message=str(refusal),
+            )
+        )
+        answer = body(head.speech, refusal.status, refusal.error_type, str(refusal))
+        return whole(
+            refusal.status, answer, "application/json", exchange_id=capture.exchange_id, close=True
+        )
+
+    async def _failed(
+        self, capture: Capture, head: Head, failure: AttemptFailed
+    ) -> web.StreamResponse:
+        await capture.close(_with_failure(Outcome(outcome=""), failure))
+        status = 504 if failure.timed_out else 502
+        answer = body(head.speech, status, failure.error_type, str(failure))
+        return whole(status, answer, "application/json", exchange_id=capture.exchange_id)
+
+    async def _body(self, request: BaseRequest, head: Head, capture: Capture) -> Body:
+        """The request's body, read where it is small, else to be read. Raises Refusal."""
+        length = head.content_length
+        limit = self._settings.server.max_request_bytes
+        if limit and length is not None and length > limit:
+            raise _too_large(limit)
+        if head.expects_continue and request.transport:
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if length is None and not request.body_exists:
+            return Body(b"", None)
+        if length is None or length > WHOLE_BODY_BYTES:
+            return Body(_pieces(request, capture, limit), length)
+        if request.content.is_eof():  # it came with the head
+            data = request.content.read_nowait()
+            capture.sent(data)
+            return Body(data, length)
+        return Body(b"".join([piece async for piece in _pieces(request, capture, limit)]), length)
+
+
+async def _pieces(request: BaseRequest, capture: Capture, limit: int) -> AsyncIterator[bytes]:
+    """The request's body as it comes. Raises Refusal."""
+    total = 0
+    while not request.content.at_eof():
+        try:
+            async with asyncio.timeout(BODY_SILENCE_SECONDS):
+                piece = await request.content.readany()
+        except TimeoutError:
+            raise Refusal("the request's body did not arrive", 408, "body_timeout") from None
+        except HTTPException as error:
+            raise Refusal("the request's body is not valid HTTP", 400, "bad_body") from error
+        total += len(piece)
+        if limit and total > limit:
+            raise _too_large(limit)
+        if piece:
+            capture.sent(piece)
+            yield piece
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(
+        f"the request's body is larger than server.max_request_bytes ({limit})",
+        413,
+        "request_too_large",
+    )
+
+
+def _outgoing(method: str, admitted: Admitted, target: Target, upload: Body) -> UpstreamRequest:
+    endpoint = target.endpoint
+    if endpoint.prefix and has_dot_segments(admitted.target):
+        raise Refusal("the path must not climb with '..'", 400, "bad_target")
+    forwarded = list(admitted.forwarded)
+    if target.credential is not None:
+        forwarded.append(target.credential)
+    if admitted.websocket:
+        forwarded += [(b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
+    return UpstreamRequest(
+        method=method,
+        target=endpoint.target(admitted.target),
+        headers=forwarded,
+        body=upload.data,
+        length=upload.length,
+    )
+
+
+def _with_failure(end: Outcome, failure: AttemptFailed) -> Outcome:
+    end.outcome = "timed_out" if failure.timed_out else "upstream_failed"
+    end.error_type, end.error_message = failure.error_type, str(failure)
+    return end
+
+
+def _why_cancelled(request: BaseRequest) -> str:
+    """The client left, or else the worker is ending."""
+    gone = request.transport is None or request.transport.is_closing()
+    return "client_disconnected" if gone else "interrupted"
+
+
+def _cut_off(request: BaseRequest) -> None:
+    """Let the client see that the answer is not whole: the connection ends without its end."""
+    transport = request.transport
+    if transport is None:
+        return
+    if request.version.minor == 0:
+        transport.abort()  # a close would look like the end to HTTP/1.0
+    else:
+        transport.close()
+
+
+def new_exchange_id() -> str:
+    """A UUIDv7 (RFC 9562, section 5.7)."""
+    moment = time.time_ns() // 1_000_000
+    noise = int.from_bytes(os.urandom(10), "big")
+    value = (moment & (1 << 48) - 1) << 80 | 7 << 76 | (noise >> 68) << 64
+    value |= 2 << 62 | noise & (1 << 62) - 1
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

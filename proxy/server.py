@@ -1,0 +1,226 @@
+"""The server: one worker process that listens, relays and journals.
+
+Owns start, readiness and orderly end of a worker. Everything about a call is in relay.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import platform
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from aiohttp.web_request import BaseRequest
+
+from proxy.config import ConfigError, Settings
+from proxy.credentials import KeyHash
+from proxy.errors import Refusal
+from proxy.journal import JournalWriter
+from proxy.journal.segments import prepare_folder
+from proxy.own import OwnPages, Tally
+from proxy.providers import BEARER, BUILT_IN, DEMO, BuiltIn
+from proxy.recorder import Recorder
+from proxy.relay import Relay, Target
+from proxy.response import whole
+from proxy.routes import OWN
+from proxy.upstream import Endpoint, UpstreamClient
+
+IDLE_SECONDS = 75.0
+"""A connection without a complete request head is closed after this; aiohttp has one timer for
+idle connections and for heads that never end."""
+MAX_FIELD_BYTES = 64 << 10
+
+StartDemo = Callable[[], Awaitable[str]]
+"""Starts the demo provider and tells its base URL."""
+
+
+class CannotServe(Exception):
+    """The worker cannot start; the message says why and the mend."""
+
+
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A listening socket; `shared` with other workers. Raises CannotServe."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind((host, port))
+        sock.listen(1024)
+    except OSError as error:
+        sock.close()
+        raise CannotServe(
+            f"cannot listen on {host}:{port}: {error.strerror or error}. "
+            "End the program that uses it, or set another server.port (or --port)."
+        ) from None
+    sock.setblocking(False)
+    return sock
+
+
+class Worker:
+    """One proxy worker. `start`, then `wait` until it is told to end, then `stop`."""
+
+    def __init__(self, settings: Settings, start_demo: StartDemo | None = None) -> None:
+        self._settings = settings
+        self._start_demo = start_demo
+        self._targets = known_targets(settings)
+        self._demo_lock = asyncio.Lock()
+        self._tally = Tally()
+        self._own = OwnPages(self._tally)
+
+    async def start(self, sock: socket.socket) -> None:
+        settings = self._settings
+        journal = open_journal(settings)
+        self._journal = journal
+        self._recorder = Recorder(journal, self._tally.losses)
+        self._client = UpstreamClient(
+            connect_timeout_seconds=settings.upstream.connect_timeout_seconds,
+            read_timeout_seconds=settings.upstream.read_timeout_seconds,
+        )
+        names = BUILT_IN.keys() | settings.providers.keys()
+        self._relay = Relay(
+            settings,
+            self._client,
+            self._recorder,
+            KeyHash.of(settings.data_dir),
+            {name: _adds_credential(self._targets.get(name)) for name in names},
+            self._find_target,
+            self._tally,
+            platform.node(),
+        )
+        self._server = web.Server(
+            self._handle,
+            handler_cancellation=True,
+            auto_decompress=False,
+            access_log=None,
+            logger=_silent_logger(),
+            keepalive_timeout=IDLE_SECONDS,
+            max_line_size=MAX_FIELD_BYTES,
+            max_field_size=MAX_FIELD_BYTES,
+            max_headers=256,
+        )
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(self._server, sock=sock, backlog=1024)
+
+    async def _handle(self, request: BaseRequest) -> web.StreamResponse:
+        target = request.raw_path
+        if target.startswith(OWN):
+            status, body, content_type = self._own.answer(target)
+            return whole(status, body, content_type)
+        return await self._relay.handle(request)
+
+    async def _find_target(self, provider: str) -> Target:
+        target = self._targets.get(provider)
+        if target is not None:
+            return target
+        if provider == DEMO and self._start_demo is not None:
+            async with self._demo_lock:
+                if provider not in self._targets:
+                    endpoint = Endpoint.of(DEMO, await self._start_demo())
+                    self._targets[provider] = Target(endpoint, None)
+            return self._targets[provider]
+        raise Refusal(
+            f"{provider} has no fixed address: set providers.{provider}.base_url in meterline.toml",
+            502,
+            "no_address",
+        )
+
+    async def stop(self) -> None:
+        """Take no more calls, give those under way a while, then end them."""
+        self._listener.close()
+        self._server.pre_shutdown()
+        deadline = asyncio.get_running_loop().time() + self._settings.server.shutdown_seconds
+        while self._tally.in_flight and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.02)
+        await self._server.shutdown(timeout=0.1)
+        await self._client.close()
+        self._journal.close()
+
+
+def open_journal(settings: Settings) -> JournalWriter:
+    try:
+        prepare_folder(settings.data_dir)
+        return JournalWriter(
+            settings.journal_dir,
+            fsync=settings.journal.fsync,
+            segment_bytes=settings.journal.segment_bytes,
+        )
+    except OSError as error:
+        raise CannotServe(
+            f"cannot write to {error.filename or settings.data_dir}: {error.strerror or error}. "
+            "Make the folder writable, or set another data_dir."
+        ) from None
+
+
+def known_targets(settings: Settings) -> dict[str, Target]:
+    """The providers with an address. Raises ConfigError where a credential's variable is unset."""
+    targets, faults = {}, []
+    for name in BUILT_IN.keys() | settings.providers.keys():
+        built_in = BUILT_IN.get(name, BuiltIn(base_url=None))
+        configured = settings.providers.get(name)
+        base_url = (configured.base_url if configured else None) or built_in.base_url
+        variable = configured.api_key_env if configured else ""
+        key = os.environ.get(variable, "") if variable else ""
+        if variable and not key:
+            faults.append(
+                f"providers.{name}.api_key_env = {variable!r}: this environment variable is not "
+                "set. Export it, or leave the key out to pass the client's credential through."
+            )
+        if base_url is not None:
+            credential = _credential(built_in.key_header, key) if key else None
+            targets[name] = Target(Endpoint.of(name, base_url), credential)
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return targets
+
+
+def _credential(header: str, key: str) -> tuple[bytes, bytes]:
+    value = f"Bearer {key}" if header == BEARER else key
+    return header.encode(), value.encode()
+
+
+def _adds_credential(target: Target | None) -> bool:
+    return target is not None and target.credential is not None
+
+
+def _silent_logger() -> logging.Logger:
+    """aiohttp's logger quotes malformed requests, and these may hold credentials."""
+    logger = logging.getLogger("meterline.http")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    return logger
+
+
+async def serve(
+    settings: Settings,
+    sock: socket.socket,
+    *,
+    start_demo: StartDemo | None = None,
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Run one worker until SIGTERM or SIGINT."""
+    worker = Worker(settings, start_demo)
+    await worker.start(sock)
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    _settle_memory()
+    ready()
+    try:
+        await told.wait()
+    finally:
+        await worker.stop()
+
+
+def _settle_memory() -> None:
+    """What start-up made lives as long as the worker: keep the collector from walking it."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)

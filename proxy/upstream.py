@@ -1,0 +1,281 @@
+"""The client side: one attempt against an upstream.
+
+Owns connections, the exact bytes of requests, and the mapping of failures to NotSent and Broken.
+Refuses to retry, to follow redirects, to decode and to keep cookies.
+
+It works on aiohttp's connector and protocol rather than on its ClientSession: a request target
+and header values must leave exactly as they came, which a URL object and text headers cannot
+promise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp.client_exceptions import (
+    ClientConnectorCertificateError,
+    ClientConnectorDNSError,
+    ClientError,
+    ConnectionTimeoutError,
+    SocketTimeoutError,
+)
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ClientRequest
+from aiohttp.connector import Connection
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import StreamReader
+from yarl import URL
+
+from proxy.errors import Broken, NotSent
+from proxy.headers import RawHeaders
+
+KEEPALIVE_SECONDS = 15.0
+MAX_HEAD_LINE_BYTES = 128 << 10
+MAX_HEADERS = 512
+READ_BYTES = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A configured upstream: where to connect and what its targets begin with."""
+
+    name: str
+    url: URL
+    host: bytes
+    prefix: str
+
+    @classmethod
+    def of(cls, name: str, base_url: str) -> Endpoint:
+        parts = urlsplit(base_url)
+        url = URL.build(scheme=parts.scheme, host=parts.hostname or "", port=parts.port)
+        host = url.host_port_subcomponent or ""
+        return cls(name, url, host.encode(), parts.path.rstrip("/"))
+
+    def target(self, rest: str) -> bytes:
+        """The raw request target, in the bytes in which it came."""
+        return (self.prefix + rest).encode("utf-8", "surrogateescape")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamRequest:
+    """One request as it goes out. `body` is whole or comes in pieces; `length` is its size where
+    it is known, else the body is sent chunked."""
+
+    method: str
+    target: bytes
+    headers: RawHeaders
+    body: bytes | AsyncIterator[bytes] = b""
+    length: int | None = None
+
+
+class UpstreamReply:
+    """The head of an answer, and its body as it comes. Always end with `close()`."""
+
+    __slots__ = ("_connection", "_upload", "content", "headers", "reason", "status", "upgraded")
+
+    def __init__(
+        self,
+        connection: Connection,
+        upload: asyncio.Task[None] | None,
+        status: int,
+        reason: str,
+        headers: RawHeaders,
+        content: StreamReader,
+    ) -> None:
+        self._connection = connection
+        self._upload = upload
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.content = content
+        self.upgraded = status == 101
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole body was read."""
+        return self.content.at_eof()
+
+    async def read(self) -> bytes:
+        """What came of the body, b"" at its end. Raises Broken where it breaks off."""
+        try:
+            return await self.content.readany()
+        except (ClientError, OSError, HttpProcessingError, TimeoutError) as error:
+            raise _broken(error) from error
+
+    def splice(self, feeder: Any, reader: StreamReader) -> None:
+        """From now on the connection's bytes go to the feeder; see websocket.py."""
+        self.protocol.set_parser(feeder, reader)
+
+    @property
+    def protocol(self) -> ResponseHandler:
+        protocol = self._connection.protocol
+        assert protocol is not None
+        return protocol
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        return self._connection.transport
+
+    async def drained(self) -> None:
+        """Wait until the connection takes more bytes."""
+        protocol = self._connection.protocol
+        if protocol is not None:
+            await protocol._drain_helper()
+
+    def close(self) -> None:
+        """Give the connection back where it can serve again, else end it at once."""
+        uploading = self._upload is not None and not self._upload.done()
+        if uploading and self._upload is not None:
+            self._upload.cancel()
+        if self.complete and not uploading and not self.upgraded:
+            self._connection.release()
+        else:
+            self._connection.close()
+
+
+class UpstreamClient:
+    """Connections to all upstreams of a worker."""
+
+    def __init__(self, *, connect_timeout_seconds: float, read_timeout_seconds: float) -> None:
+        self._connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS)
+        self._connect_seconds = connect_timeout_seconds
+        self._read_seconds = read_timeout_seconds
+        self._timeout = aiohttp.ClientTimeout(
+            total=None, connect=connect_timeout_seconds, sock_connect=connect_timeout_seconds
+        )
+        self._keys: dict[URL, ClientRequest] = {}
+
+    async def close(self) -> None:
+        await self._connector.close()
+
+    async def send(self, endpoint: Endpoint, request: UpstreamRequest) -> UpstreamReply:
+        """One attempt, up to the head of the answer. Raises NotSent or Broken."""
+        connection = await self._connect(endpoint)
+        upload: asyncio.Task[None] | None = None
+        try:
+            upload = self._write(connection, endpoint, request)
+            return await self._read_head(connection, upload)
+        except BaseException as error:
+            if upload is not None:
+                upload.cancel()
+            connection.close()
+            if isinstance(error, ClientError | OSError | HttpProcessingError | TimeoutError):
+                raise _broken(error) from error
+            raise
+
+    async def _connect(self, endpoint: Endpoint) -> Connection:
+        key = self._keys.get(endpoint.url)
+        if key is None:
+            key = self._keys[endpoint.url] = ClientRequest(
+                "GET", endpoint.url, loop=asyncio.get_running_loop()
+            )
+        try:
+            return await self._connector.connect(key, [], self._timeout)
+        except (ClientError, OSError, TimeoutError) as error:
+            raise _not_sent(error, endpoint, self._connect_seconds) from error
+
+    def _write(
+        self, connection: Connection, endpoint: Endpoint, request: UpstreamRequest
+    ) -> asyncio.Task[None] | None:
+        """Start sending; returns the task that uploads, where the body comes in pieces."""
+        protocol = connection.protocol
+        transport = connection.transport
+        assert protocol is not None
+        if transport is None:
+            raise ConnectionResetError("the connection was closed meanwhile")
+        protocol.set_response_params(
+            skip_payload=request.method == "HEAD",
+            read_until_eof=True,
+            auto_decompress=False,
+            read_timeout=self._read_seconds,
+            read_bufsize=READ_BYTES,
+            max_line_size=MAX_HEAD_LINE_BYTES,
+            max_field_size=MAX_HEAD_LINE_BYTES,
+            max_headers=MAX_HEADERS,
+        )
+        head = _head(endpoint, request)
+        if isinstance(request.body, bytes):
+            transport.write(head + request.body)
+            protocol.start_timeout()
+            return None
+        transport.write(head)
+        upload = _upload(connection, request.body, chunked=request.length is None)
+        return asyncio.create_task(upload)
+
+    async def _read_head(
+        self, connection: Connection, upload: asyncio.Task[None] | None
+    ) -> UpstreamReply:
+        protocol = connection.protocol
+        assert protocol is not None
+        while True:
+            message, content = await protocol.read()
+            if message.code >= 200 or message.code == 101:
+                break
+        return UpstreamReply(
+            connection, upload, message.code, message.reason, message.raw_headers, content
+        )
+
+
+def _head(endpoint: Endpoint, request: UpstreamRequest) -> bytes:
+    lines = [b"%b %b HTTP/1.1" % (request.method.encode(), request.target)]
+    lines.append(b"Host: " + endpoint.host)
+    lines += [name + b": " + value for name, value in request.headers]
+    if request.length is not None:
+        lines.append(b"Content-Length: %d" % request.length)
+    elif not isinstance(request.body, bytes):
+        lines.append(b"Transfer-Encoding: chunked")
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+async def _upload(connection: Connection, body: AsyncIterator[bytes], *, chunked: bool) -> None:
+    """Send the body as it comes. Where it fails, the connection ends, and so does the reading."""
+    protocol = connection.protocol
+    try:
+        async for piece in body:
+            transport = connection.transport
+            if transport is None or protocol is None:
+                return
+            transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+            await protocol._drain_helper()
+        if chunked and connection.transport is not None:
+            connection.transport.write(b"0\r\n\r\n")
+        if protocol is not None:
+            protocol.start_timeout()
+    except asyncio.CancelledError:
+        raise
+    except Exception as error:
+        if protocol is not None:
+            with suppress(Exception):
+                protocol.set_exception(error)
+        connection.close()
+
+
+def _not_sent(error: Exception, endpoint: Endpoint, seconds: float) -> NotSent:
+    where = endpoint.url.host_port_subcomponent
+    if isinstance(error, ConnectionTimeoutError | TimeoutError):
+        return NotSent(
+            f"{endpoint.name} ({where}) did not accept a connection within {seconds:g} s",
+            "connect_timeout",
+            timed_out=True,
+        )
+    if isinstance(error, ClientConnectorDNSError):
+        return NotSent(f"{endpoint.name}: the name {where} cannot be resolved", "dns_failed")
+    if isinstance(error, ClientConnectorCertificateError):
+        return NotSent(f"{endpoint.name} ({where}): its certificate is not valid", "bad_tls")
+    reason = getattr(error, "os_error", error)
+    text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+    return NotSent(f"cannot connect to {endpoint.name} ({where}): {text}", "connect_failed")
+
+
+def _broken(error: BaseException) -> Broken:
+    if isinstance(error, SocketTimeoutError | TimeoutError):
+        return Broken("the provider was silent for too long", "read_timeout", timed_out=True)
+    if isinstance(error, HttpProcessingError):
+        return Broken("the provider's answer is not valid HTTP", "bad_answer")
+    return Broken("the provider closed the connection before its answer was whole", "cut_off")
