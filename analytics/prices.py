@@ -28,6 +28,7 @@ from analytics.pricing.counts import count, without
 from analytics.pricing.overrides import PriceOverride, override_rates
 from analytics.pricing.rates import Rates, Sum, apply
 from proxy.exchange import CostStatus, UsageSource
+from proxy.config import Settings
 from proxy.facts import Usage
 
 __all__ = ["Cost", "PriceBook", "PriceOverride"]
@@ -67,6 +68,11 @@ class Cost:
 
 class PriceBook:
     """All prices at hand: the user's and the list prices."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> PriceBook:
+        """With the prices that the settings add."""
+        return cls([PriceOverride(**price.model_dump()) for price in settings.prices])
 
     def __init__(self, overrides: Sequence[PriceOverride] = ()) -> None:
         self._overrides = tuple(overrides)

@@ -1,0 +1,315 @@
+"""The command line: composes proxy, analytics and dashboard, and does nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from proxy.config import ConfigError, Settings, load
+from proxy.own import VERSION
+
+READING = ("top", "sql", "tail", "show", "reprice", "clients", "doctor")
+"""Commands of analytics/commands, a module each."""
+SUPERVISED = "METERLINE_SUPERVISED_BY"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code: 0 done, 1 failed, 2 cannot run as asked."""
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    if args.run is None:
+        parser.print_help()
+        return 0
+    _end_with_supervisor()
+    try:
+        return int(args.run(args))
+    except ConfigError as error:
+        print(f"meterline: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="meterline",
+        description="A pass-through proxy for LLM traffic that knows what it costs.",
+        epilog="Settings: --config FILE, else $METERLINE_CONFIG, else ./meterline.toml. "
+        "Start with `meterline up`.",
+    )
+    parser.add_argument("--version", action="version", version=f"meterline {VERSION}")
+    parser.set_defaults(run=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _running(commands)
+    for name in READING:
+        _reading(commands, name)
+    return parser
+
+
+def _running(commands: Any) -> None:
+    """The commands that run until they are ended."""
+    up = _command(commands, "up", "run the proxy and the poster; Ctrl-C ends both", up_all)
+    demo = _command(
+        commands, "demo", "the same with live synthetic traffic, no key needed", up_demo
+    )
+    proxy = _command(commands, "proxy", "run the proxy alone", run_proxy)
+    proxy.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    for command in (up, demo, proxy):
+        command.add_argument("--host", help="listen here instead of server.host")
+        command.add_argument("--port", type=int, help="listen here instead of server.port")
+    post = _command(commands, "post", "move journal entries into the store", run_poster)
+    post.add_argument("--once", action="store_true", help="post what there is, then end")
+    traffic = _command(commands, "demo-traffic", None, run_traffic)
+    traffic.add_argument("--url", required=True)
+
+
+def _reading(commands: Any, name: str) -> None:
+    module = _module(name)
+
+    def run(args: argparse.Namespace) -> int:
+        from analytics.commands import CommandFailed
+
+        try:
+            return int(module.run(args, settings_of(args)))
+        except CommandFailed as failure:
+            print(f"meterline {name}: {failure}", file=sys.stderr)
+            return failure.code
+
+    command = _command(commands, name, module.HELP, run)
+    module.add_arguments(command)
+    if getattr(module, "FORMATS", False):
+        command.add_argument("--format", choices=("table", "json", "csv"), default="table")
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"analytics.commands.{name}")
+
+
+def _command(commands: Any, name: str, text: str | None, run: Any) -> argparse.ArgumentParser:
+    shown = {"help": text, "description": text[0].upper() + text[1:] + "."} if text else {}
+    command: argparse.ArgumentParser = commands.add_parser(name, **shown)
+    command.add_argument("--config", metavar="FILE", help="the settings to use")
+    command.set_defaults(run=run)
+    return command
+
+
+def settings_of(args: argparse.Namespace) -> Settings:
+    """The settings, with what the command line overrides. Raises ConfigError."""
+    settings = load(args.config)
+    given = {key: value for key in ("host", "port") if (value := getattr(args, key, None))}
+    if not given:
+        return settings
+    server = type(settings.server).model_validate({**settings.server.model_dump(), **given})
+    return settings.model_copy(update={"server": server})
+
+
+def run_proxy(args: argparse.Namespace) -> int:
+    from proxy.server import CannotServe, known_targets, listen, serve
+
+    settings = settings_of(args)
+    workers = settings.server.workers
+    try:
+        known_targets(settings)
+        sock = listen(settings.server.host, settings.server.port, shared=args.worker)
+        if workers > 1 and not args.worker:
+            sock.close()
+            return _supervise(
+                [
+                    _child(f"worker {n + 1}", args, "proxy", "--worker", *_address(args))
+                    for n in range(workers)
+                ],
+                settings,
+            )
+        asyncio.run(serve(settings, sock, start_demo=_start_demo, ready=_announce(settings)))
+    except CannotServe as error:
+        print(f"meterline proxy: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+async def _start_demo() -> str:
+    from sample_data.demo_provider import start
+
+    demo = await start("127.0.0.1", 0, pace=1.0)
+    return f"http://127.0.0.1:{demo.port}"
+
+
+def _announce(settings: Settings) -> Any:
+    def ready() -> None:
+        print(f"meterline proxy: listening on {address(settings)}", flush=True)
+
+    return ready
+
+
+def address(settings: Settings) -> str:
+    host = settings.server.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.server.port}"
+
+
+def run_poster(args: argparse.Namespace) -> int:
+    from analytics.poster import Poster, PosterRunning
+    from analytics.prices import PriceBook
+
+    logging.basicConfig(level=logging.WARNING, format="meterline poster: %(message)s")
+    settings = settings_of(args)
+    try:
+        poster = Poster(
+            settings.data_dir,
+            book=PriceBook.of(settings),
+            keep_hours=settings.journal.keep_hours,
+        )
+    except PosterRunning as error:
+        print(f"meterline post: {error}", file=sys.stderr)
+        return 2
+    return _post_once(poster) if args.once else _post_until_told(poster)
+
+
+def _post_once(poster: Any) -> int:
+    from analytics.store import StoreError
+
+    count, result = 0, None
+    try:
+        while result is None or result.behind:
+            result = poster.post_once()
+            count += result.rows
+    except StoreError as error:
+        print(f"meterline post: {error}", file=sys.stderr)
+        return 1
+    print(f"posted {count} exchanges")
+    return 0
+
+
+def _post_until_told(poster: Any) -> int:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    poster.run(stop)
+    return 0
+
+
+def run_traffic(args: argparse.Namespace) -> int:
+    from sample_data.traffic import run
+
+    return int(run(args.url))
+
+
+def up_all(args: argparse.Namespace) -> int:
+    settings = settings_of(args)
+    return _up(args, settings, [])
+
+
+def up_demo(args: argparse.Namespace) -> int:
+    settings = settings_of(args)
+    command = [sys.executable, "-m", "meterline", "demo-traffic", "--url", address(settings)]
+    from proxy.supervisor import Child
+
+    return _up(args, settings, [Child(name="traffic", command=command)])
+
+
+def _up(args: argparse.Namespace, settings: Settings, more: list[Any]) -> int:
+    from proxy.server import CannotServe, known_targets, listen, open_journal
+
+    try:
+        known_targets(settings)
+        listen(settings.server.host, settings.server.port).close()
+        open_journal(settings).close()
+    except CannotServe as error:
+        print(f"meterline up: {error}", file=sys.stderr)
+        return 2
+    children = [
+        _child("proxy", args, "proxy", *_address(args)),
+        *more,
+        _child("poster", args, "post"),
+    ]
+    threading.Thread(target=_welcome, args=(settings,), daemon=True).start()
+    return _supervise(children, settings)
+
+
+def _supervise(children: list[Any], settings: Settings) -> int:
+    from proxy.supervisor import Supervisor
+
+    os.environ[SUPERVISED] = str(os.getpid())
+    grace = settings.server.shutdown_seconds + 10.0
+    return asyncio.run(Supervisor(children, end_seconds=grace).run())
+
+
+def _child(name: str, args: argparse.Namespace, *words: str) -> Any:
+    from proxy.supervisor import Child
+
+    config = ["--config", args.config] if args.config else []
+    return Child(name=name, command=[sys.executable, "-m", "meterline", *words, *config])
+
+
+def _address(args: argparse.Namespace) -> list[str]:
+    host = ["--host", args.host] if args.host else []
+    return host + (["--port", str(args.port)] if args.port else [])
+
+
+def _welcome(settings: Settings) -> None:
+    """Once the proxy answers, tell how to use it."""
+    import urllib.request
+
+    url = address(settings)
+    for _ in range(600):
+        try:
+            with urllib.request.urlopen(f"{url}/-/ready", timeout=1):
+                break
+        except OSError:
+            time.sleep(0.05)
+    print(_WELCOME.format(url=url, store=_shown(settings.store_path)), flush=True)
+
+
+_WELCOME = """
+Meterline is ready at {url}
+
+  OpenAI      base_url="{url}/openai/v1"
+  Anthropic   base_url="{url}/anthropic"
+  Gemini      http_options={{"base_url": "{url}/gemini"}}
+
+Try it without a key:
+
+  curl {url}/demo/v1/chat/completions -H 'Meterline-Feature: hello' \\
+    -d '{{"model": "gpt-4o-mini", "messages": [{{"role": "user", "content": "Hello!"}}]}}'
+
+See it:  meterline tail  ·  meterline top --by feature  ·  meterline sql "FROM spend_by_model"
+Store:   {store}   (all clients: meterline clients; Ctrl-C ends)
+"""
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _end_with_supervisor() -> None:
+    """A supervised part ends when its supervisor is gone, however that died."""
+    supervisor = os.environ.get(SUPERVISED)
+    if supervisor is None or int(supervisor) != os.getppid():
+        return
+
+    def watch() -> None:
+        while os.getppid() == int(supervisor):
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="supervisor-watch", daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
