@@ -7,6 +7,7 @@ import asyncio
 import importlib
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -270,7 +271,8 @@ def _welcome(settings: Settings) -> None:
                 break
         except OSError:
             time.sleep(0.05)
-    print(_WELCOME.format(url=url, store=_shown(settings.store_path)), flush=True)
+    words = {"url": url, "meterline": _own_name(), "store": _shown(settings.store_path)}
+    print(_WELCOME.format(**words), flush=True)
 
 
 _WELCOME = """
@@ -285,9 +287,24 @@ Try it without a key:
   curl {url}/demo/v1/chat/completions -H 'Meterline-Feature: hello' \\
     -d '{{"model": "gpt-4o-mini", "messages": [{{"role": "user", "content": "Hello!"}}]}}'
 
-See it:  meterline tail  ·  meterline top --by feature  ·  meterline sql "FROM spend_by_model"
-Store:   {store}   (all clients: meterline clients; Ctrl-C ends)
+See it, in another terminal:
+
+  {meterline} tail
+  {meterline} top --by feature
+  {meterline} sql "FROM spend_by_model"
+
+Lines for every other client: {meterline} clients. The store is {store}.
+Ctrl-C ends.
 """
+
+
+def _own_name() -> str:
+    """How to call this program from here: its name where the shell finds it, else its path."""
+    own = Path(sys.executable).with_name("meterline")
+    found = shutil.which("meterline")
+    if (found and Path(found).resolve() == own.resolve()) or not own.exists():
+        return "meterline"
+    return _shown(own)
 
 
 def _shown(path: Path) -> str:

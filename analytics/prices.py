@@ -27,8 +27,8 @@ from analytics.pricing.catalogue import Terms, find_rates, tier_word, turns
 from analytics.pricing.counts import count, without
 from analytics.pricing.overrides import PriceOverride, override_rates
 from analytics.pricing.rates import Rates, Sum, apply
-from proxy.exchange import CostStatus, UsageSource
 from proxy.config import Settings
+from proxy.exchange import CostStatus, UsageSource
 from proxy.facts import Usage
 
 __all__ = ["Cost", "PriceBook", "PriceOverride"]

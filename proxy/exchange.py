@@ -300,7 +300,7 @@ class Content:
 class Loss:
     """Something that was not recorded, and why."""
 
-    at: datetime = _column("TIMESTAMPTZ", "when it was noticed", "identity", required=True)
+    noticed_at: datetime = _column("TIMESTAMPTZ", "when", "identity", required=True)
     reason: str = _column("VARCHAR", "what happened", "identity", required=True)
     count: int = _column("BIGINT", "how many", "identity", required=True)
     detail: str | None = _column("VARCHAR", "where", "identity")

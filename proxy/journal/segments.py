@@ -84,15 +84,22 @@ def prepare_folder(folder: Path) -> None:
 
 
 def lanes(folder: Path) -> list[Lane]:
-    """The lanes in the folder, oldest first. Whether one lives is asked before its files are
-    listed: a lane that was dead then has no segment that is missing here."""
-    alive = {lane for lane in _locked_names(folder) if _is_locked(lock_path(folder, lane))}
+    """The lanes in the folder, oldest first.
+
+    Whether one lives is asked before its files are listed, so that a dead lane has no segment
+    that is missing here. A lane that appeared in between counts as living.
+    """
+    alive = {lane: _is_locked(lock_path(folder, lane)) for lane in _locked_names(folder)}
     found: dict[str, list[tuple[int, Path]]] = {}
     for name in _names(folder):
         if match := _NAME.fullmatch(name):
             found.setdefault(match[1], []).append((int(match[2]), folder / name))
     return [
-        Lane(lane, lane in alive, tuple(path for _, path in sorted(found[lane])))
+        Lane(
+            lane,
+            alive[lane] if lane in alive else lock_path(folder, lane).exists(),
+            tuple(path for _, path in sorted(found[lane])),
+        )
         for lane in sorted(found)
     ]
 

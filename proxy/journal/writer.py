@@ -53,6 +53,7 @@ class JournalWriter:
         self._always = fsync == "always"
         self._dirty = False
         self._swap = threading.Lock()
+        self._one_sync = threading.Lock()
         self._stopped = threading.Event()
         self._syncing: asyncio.Task[None] | None = None
         self._waiting: list[asyncio.Future[None]] = []
@@ -132,10 +133,14 @@ class JournalWriter:
                 self._sync_all()
 
     def _sync_all(self) -> bool:
-        """Sync the active segment and those before it that were not yet; false if one failed."""
-        with self._swap:
-            retired, self._retired = self._retired, []
-            results = [self._sync(fd) for fd in (*retired, self._fd) if fd is not None]
+        """Sync the active segment and those before it that were not yet; false if one failed.
+
+        Appending goes on meanwhile: only this method closes files, and one at a time runs it.
+        """
+        with self._one_sync:
+            with self._swap:
+                retired, self._retired, active = self._retired, [], self._fd
+            results = [self._sync(fd) for fd in (*retired, active) if fd is not None]
             for fd in retired:
                 os.close(fd)
         return all(results)
@@ -153,7 +158,7 @@ class JournalWriter:
         """Sync and end the lane; what is still open in it is known to be over."""
         self._stopped.set()
         self._sync_all()
-        with self._swap:
+        with self._one_sync, self._swap:
             for fd in (self._fd, self._lock):
                 if fd is not None:
                     with contextlib.suppress(OSError):

@@ -1,0 +1,256 @@
+"""The poster: journal to store, exactly once.
+
+Owns the loop and the transaction in which rows and positions are saved together. Everything slow
+(reading, parsing, pricing) happens before the store is opened, so that the file is held for a
+moment only. Refuses to stop: a bad exchange gets a row that says so, a busy store is waited for.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from analytics import intake, positions, rows, status, store
+from analytics.backlog import Backlog
+from analytics.batch import Prepared, is_empty, prepare, refit
+from analytics.cleaning import clean
+from analytics.found import Records
+from analytics.migrations import StoreTooNew
+from analytics.positions import Outdated, Positions
+from analytics.prices import PriceBook
+from analytics.recovery import recover
+from proxy.exchange import Loss
+
+POLL_SECONDS = 0.2
+PAUSE_SECONDS = 0.8
+BREATH_SECONDS = 0.05
+RETRY_SECONDS = 1.0
+CLEAN_SECONDS = 30.0
+_log = logging.getLogger("meterline.poster")
+
+
+class PosterRunning(Exception):
+    """Another poster works on the same data folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostResult:
+    """What one batch brought. `behind`: there is more to post now."""
+
+    rows: int = 0
+    losses: int = 0
+    behind: bool = False
+
+
+class Poster:
+    """Posts the journal of one data folder. One per folder: raises PosterRunning."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        book: PriceBook | None = None,
+        keep_hours: float = 24.0,
+        max_exchanges: int = intake.MAX_EXCHANGES,
+        max_bytes: int = intake.MAX_BYTES,
+    ) -> None:
+        store.prepare_folder(data_dir)
+        self._lock = _sole(data_dir / "poster.lock")
+        self._data_dir = data_dir
+        self._journal = data_dir / "journal"
+        self._path = data_dir / store.NAME
+        self._book = book or PriceBook()
+        self._keep_seconds = keep_hours * 3600
+        self._limits = {"max_exchanges": max_exchanges, "max_bytes": max_bytes}
+        self._backlog = Backlog(self._journal)
+        self._positions: Positions | None = None
+        self._prepared: Prepared | None = None
+        self._untold: list[Loss] = []
+        self._status = status.Status()
+        self._cleaned = 0.0
+
+    def close(self) -> None:
+        """Let another poster work here."""
+        os.close(self._lock)
+
+    def run(self, stop: threading.Event) -> None:
+        """Post what comes until told to stop, then once more."""
+        next_post = 0.0
+        while not stop.is_set():
+            now = time.monotonic()
+            if now >= next_post and self._has_work():
+                next_post = time.monotonic() + self._turn(5.0)
+            self._clean()
+            stop.wait(min(POLL_SECONDS, max(BREATH_SECONDS, next_post - time.monotonic())))
+        while self._has_work() and self._turn(1.0) == BREATH_SECONDS:
+            continue
+
+    def _has_work(self) -> bool:
+        return (
+            self._prepared is not None
+            or self._backlog.has_news(self._positions)
+            or store.suspicion_of(self._path).exists()
+        )
+
+    def _turn(self, wait_seconds: float) -> float:
+        """Post one batch, come what may; after how many seconds to go on."""
+        try:
+            result = self.post_once(wait_seconds=wait_seconds)
+        except (store.StoreError, StoreTooNew) as error:
+            self._wait_for(str(error))
+            return RETRY_SECONDS
+        except Exception as error:  # nothing may end the loop: the journal only waits meanwhile
+            _log.exception("posting failed")
+            self._wait_for(f"{type(error).__name__}: {error}")
+            return RETRY_SECONDS
+        return BREATH_SECONDS if result.behind else PAUSE_SECONDS
+
+    def post_once(self, *, wait_seconds: float = 5.0) -> PostResult:
+        """Post one batch. Raises StoreError where the store cannot be used now."""
+        self._mend()
+        waited = self._prepared is not None  # and more may have come meanwhile
+        prepared = self._prepared or self._prepare(wait_seconds)
+        batch = prepared.batch
+        if is_empty(prepared) and not self._untold:
+            self._posted(prepared.before, batch.more, rows=False)
+            return PostResult(behind=batch.more)
+        self._prepared = prepared
+        try:
+            count = self._write(prepared, wait_seconds)
+        except Outdated:
+            self._positions = self._prepared = None
+            return PostResult(behind=True)
+        except duckdb.DataError:
+            self._prepared = prepared = refit(prepared)
+            count = self._write(prepared, wait_seconds)
+        except store.StoreDamaged:
+            store.suspect(self._path)
+            raise
+        lost = sum(loss.count for loss in (*batch.losses, *self._untold))
+        self._prepared, self._untold = None, []
+        self._status = replace(self._status, losses=self._status.losses + lost)
+        self._posted(batch.after, batch.more, rows=True)
+        return PostResult(rows=count, losses=lost, behind=batch.more or waited)
+
+    def _prepare(self, wait_seconds: float) -> Prepared:
+        before = self._positions or self._load(wait_seconds)
+        self._backlog.mark()
+        batch = intake.collect(self._journal, before, **self._limits)
+        for fault in batch.faults:
+            _log.warning("cannot read the journal: %s", fault)
+        return prepare(before, batch, self._book)
+
+    def _load(self, wait_seconds: float) -> Positions:
+        try:
+            with store.write(self._path, wait_seconds=wait_seconds) as con:
+                rows.forget_billed(con)
+                self._status = replace(self._status, losses=rows.losses_so_far(con))
+                self._positions = positions.load(con)
+        except store.StoreDamaged:
+            store.suspect(self._path)
+            raise
+        return self._positions
+
+    def _mend(self) -> None:
+        """Where someone found the store damaged, look at it and mend it."""
+        if store.suspicion_of(self._path).exists():
+            self._positions = self._prepared = None
+            losses = recover(self._path)
+            for loss in losses:
+                _log.error("%s: %s", loss.reason, loss.detail)
+            self._untold += losses
+
+    def _write(self, prepared: Prepared, wait_seconds: float) -> int:
+        """Rows and positions in one transaction; the number of exchanges."""
+        batch = prepared.batch
+        with store.write(self._path, wait_seconds=wait_seconds) as con:
+            con.begin()
+            positions.verify(con, prepared.before)
+            records = _not_told_before(con, prepared)
+            same = records is prepared.records
+            rows.insert(con, prepared.rows if same else rows.rows_of(records))
+            rows.remember_billed(con, records)
+            rows.insert_losses(con, [*batch.losses, *self._untold])
+            positions.save(con, prepared.before, batch.after)
+            con.commit()
+            con.execute("CHECKPOINT")
+        return len(records)
+
+    def _posted(self, now_at: Positions, more: bool, *, rows: bool) -> None:
+        self._positions = now_at
+        if not more:
+            self._backlog.settle()
+        before = self._status
+        self._status = replace(
+            before,
+            last_posted_at=datetime.now(UTC) if rows else before.last_posted_at,
+            backlog_bytes=self._backlog.bytes(now_at),
+            oldest_unposted_at=self._backlog.oldest(now_at) if more else None,
+            waiting_for=None,
+        )
+        if self._status != before:
+            status.write(self._data_dir, self._status)
+
+    def _wait_for(self, what: str) -> None:
+        if what != self._status.waiting_for:
+            _log.warning("not posting: %s", what)
+        known = self._positions
+        self._status = replace(
+            self._status,
+            backlog_bytes=None if known is None else self._backlog.bytes(known),
+            oldest_unposted_at=None if known is None else self._backlog.oldest(known),
+            waiting_for=what,
+        )
+        status.write(self._data_dir, self._status)
+
+    def _clean(self) -> None:
+        now = time.monotonic()
+        if self._positions is None or now - self._cleaned < CLEAN_SECONDS:
+            return
+        self._cleaned = now
+        try:
+            clean(self._journal, self._path, self._positions, self._keep_seconds)
+        except (store.StoreError, OSError) as error:
+            _log.info("segments not removed now: %s", error)
+
+    def clean_now(self) -> int:
+        """Remove segments that may go; how many. Raises StoreError."""
+        if self._positions is None:
+            return 0
+        return clean(self._journal, self._path, self._positions, self._keep_seconds)
+
+
+def _not_told_before(con: duckdb.DuckDBPyConnection, prepared: Prepared) -> Sequence[Records]:
+    """The batch's records without exchanges that have a row, and without usage billed before."""
+    records: Sequence[Records] = prepared.records
+    if prepared.orphans and (again := rows.posted_before(con, prepared.orphans)):
+        records = [r for r in records if r.exchange.exchange_id not in again]
+    if any(r.fetched and r.response_id for r in records):
+        records = rows.billed_once(con, records)
+    return records
+
+
+def _sole(path: Path) -> int:
+    """The poster's lock; the system lets go of it when the process ends."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.pread(fd, 20, 0).decode(errors="replace").strip() or "unknown"
+        os.close(fd)
+        raise PosterRunning(
+            f"another poster (process {holder}) already posts {path.parent}. "
+            "Stop it, or use another data_dir."
+        ) from None
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    return fd
