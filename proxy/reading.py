@@ -53,7 +53,9 @@ def read(
     dialect, operation = claimed
     plain, error = _decoded(request, head.headers)
     # A request with a gap is read as a cut one: head and tail together could pass for a whole.
-    request_facts = dialect.read_request(head, plain[0])
+    # A form's fields may lie behind its file, and its boundary keeps them apart.
+    form = head.headers.get("content-type", "").startswith("multipart/")
+    request_facts = dialect.read_request(head, b"".join(plain) if form else plain[0])
     reply_facts = None
     if status is not None:
         reader = dialect.reply_reader(

@@ -6,12 +6,28 @@ Owns that order and the version of the reading code. Refuses to read anything it
 from __future__ import annotations
 
 from proxy.dialects import (
+    anthropic_batches,
     anthropic_messages,
+    bedrock_converse,
+    bedrock_invoke,
+    chat_elsewhere,
+    cohere_chat,
+    cohere_embed,
     gemini_generate,
+    ollama,
+    openai_audio,
+    openai_batches,
     openai_chat,
     openai_completions,
     openai_embeddings,
+    openai_images,
+    openai_moderations,
+    openai_realtime,
     openai_responses,
+    replicate_predictions,
+    rerank,
+    vertex_predict,
+    watsonx_generation,
 )
 from proxy.facts import Dialect, RequestHead
 
@@ -19,12 +35,28 @@ PARSER_VERSION = 1
 """Goes up with every change of what is read, so that history can be read again."""
 
 DIALECTS: tuple[Dialect, ...] = (
+    ollama.DIALECT,
     openai_chat.DIALECT,
     openai_completions.DIALECT,
     openai_responses.DIALECT,
     openai_embeddings.DIALECT,
+    openai_images.DIALECT,
+    openai_audio.DIALECT,
+    openai_moderations.DIALECT,
+    openai_batches.DIALECT,
+    openai_realtime.DIALECT,
     anthropic_messages.DIALECT,
+    anthropic_batches.DIALECT,
     gemini_generate.DIALECT,
+    bedrock_converse.DIALECT,
+    bedrock_invoke.DIALECT,
+    chat_elsewhere.DIALECT,
+    cohere_chat.DIALECT,
+    cohere_embed.DIALECT,
+    rerank.DIALECT,
+    watsonx_generation.DIALECT,
+    replicate_predictions.DIALECT,
+    vertex_predict.DIALECT,
 )
 
 

@@ -3,7 +3,7 @@
 Owns which paths these are and what such a request asks. Answers are read by
 `proxy.wire.response_objects`. An answer in the background has no usage yet; whoever reads it back
 later gets the usage with the same `response_id`, by which it is to be billed once. Refuses to
-decide that.
+decide that. A GET of the collection itself opens a WebSocket on which responses are created.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from proxy.wire.fingerprint import fingerprint
 from proxy.wire.openai_request import common_facts, item_count, posts_to
 from proxy.wire.request_document import read_document
 from proxy.wire.response_objects import read_response
+from proxy.wire.response_session import read_responses
+from proxy.wire.session_events import client_events
 from proxy.wire.words import plain
 
 _BY_ID = re.compile(r"/responses/[^/]+(?P<cancel>/cancel)?/?$")
@@ -30,7 +32,7 @@ class OpenAIResponses:
     name = "openai_responses"
 
     def operation(self, head: RequestHead) -> str | None:
-        if posts_to(head, "/responses"):
+        if posts_to(head, "/responses") or _opens_socket(head):
             return "chat"
         if posts_to(head, "/responses/compact"):
             return "compact"
@@ -42,7 +44,7 @@ class OpenAIResponses:
         return None
 
     def read_request(self, head: RequestHead, body: bytes) -> RequestFacts:
-        members, parse_error = read_document(body)
+        members, parse_error = _first_created(body) if _opens_socket(head) else read_document(body)
         leading, instructions = _leading(members.get("input")), members.get("instructions")
         tools = members.get("tools") or None
         return common_facts(
@@ -57,8 +59,22 @@ class OpenAIResponses:
         )
 
     def reply_reader(self, head: ReplyHead) -> ReplyReader:
+        if _opens_socket(head.request):
+            return CopyReader(partial(read_responses, head=head))
         counts_only = self.operation(head.request) == "count_tokens"
         return CopyReader(partial(read_response, head=head, bills=not counts_only))
+
+
+def _opens_socket(head: RequestHead) -> bool:
+    return head.method.upper() == "GET" and head.path.rstrip("/").endswith("/responses")
+
+
+def _first_created(body: bytes) -> tuple[dict[str, Any], None]:
+    """What the first request on a WebSocket asks for: all of them are of one conversation."""
+    for event in client_events(body, (b'"response.create"',)):
+        nested = event.get("response")
+        return {"stream": True, **(nested if isinstance(nested, dict) else event)}, None
+    return {"stream": True}, None
 
 
 def _leading(items: Any) -> list[str]:

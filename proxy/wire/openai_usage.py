@@ -34,8 +34,10 @@ def read_usage(raw: Any, *, hidden_output: bool = False) -> Usage | None:
     """
     if not isinstance(raw, dict) or not raw:
         return None
-    into = _details(raw, "prompt_tokens_details", "input_tokens_details")
-    out = _details(raw, "completion_tokens_details", "output_tokens_details")
+    into = _details(raw, "prompt_tokens_details", "input_tokens_details", "input_token_details")
+    out = _details(
+        raw, "completion_tokens_details", "output_tokens_details", "output_token_details"
+    )
     cached_into = _details(into, "cached_tokens_details")
     cache_read, cache_write = _cache_read(raw, into), _cache_write(raw, into)
     reasoning = _first((out, "reasoning_tokens"), (raw, "reasoning_tokens"))

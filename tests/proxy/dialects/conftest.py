@@ -33,8 +33,18 @@ def _comparable(facts: ReplyFacts) -> dict[str, Any]:
 class Reading:
     """Reads what is sent to one path by the dialect that claims it."""
 
-    def __init__(self, target: str, provider: str = "openai", method: str = "POST") -> None:
-        self.head = RequestHead(provider=provider, method=method, target=target)
+    def __init__(
+        self,
+        target: str,
+        provider: str = "openai",
+        method: str = "POST",
+        headers: dict[str, str] | None = None,
+        reply_headers: dict[str, str] | None = None,
+    ) -> None:
+        self.reply_headers = reply_headers or {}
+        self.head = RequestHead(
+            provider=provider, method=method, target=target, headers=headers or {}
+        )
         found = find(self.head)
         assert found is not None, target
         self.dialect, self.operation = found
@@ -46,7 +56,12 @@ class Reading:
     def pieces(self, *pieces: bytes | None, status: int = 200) -> ReplyFacts:
         """The facts of an answer fed in these pieces, a gap where one is None."""
         reader = self.dialect.reply_reader(
-            ReplyHead(status=status, request=self.head, request_facts=RequestFacts())
+            ReplyHead(
+                status=status,
+                headers=self.reply_headers,
+                request=self.head,
+                request_facts=RequestFacts(),
+            )
         )
         for piece in pieces:
             if piece is None:

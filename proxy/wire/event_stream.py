@@ -1,0 +1,154 @@
+"""AWS event streams: binary messages with checksums (application/vnd.amazon.eventstream).
+
+Owns framing, checksums, headers, and finding the next message behind bytes that are none. Refuses
+to trust a length before its checksum, and to interpret payloads.
+
+The encoding: https://docs.aws.amazon.com/lexv2/latest/dg/event-stream-encoding.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from struct import Struct
+from typing import NamedTuple
+from zlib import crc32
+
+_PRELUDE = Struct(">III")
+"""Length of the message, length of its headers, checksum of these two."""
+_CHECKSUM = Struct(">I")
+_OVERHEAD = _PRELUDE.size + _CHECKSUM.size
+_LONGEST = 1 << 24
+"""No message is longer, so the first byte of each is 0."""
+_MOST_TRIES = 1_000_000
+"""Places looked at for the next message; what comes after so many is given up."""
+_BYTES_PER_TRY = 1024
+"""Of a message with a wrong checksum, which costs as much time as looking at one place."""
+_STRING = 7
+_FIXED_SIZES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
+_SIZED = (6, _STRING)
+
+
+class Message(NamedTuple):
+    """One message: its headers that are strings, and its payload."""
+
+    headers: Mapping[str, str]
+    payload: bytes
+
+    @property
+    def event(self) -> str | None:
+        return self.headers.get(":event-type")
+
+
+class MessageSplitter:
+    """`feed` returns the messages that are complete."""
+
+    def __init__(self) -> None:
+        self.skipped_bytes = 0
+        """Bytes that were no message, apart from those at a gap."""
+        self._held: list[bytes] = []
+        self._length = 0
+        self._wanted = _PRELUDE.size
+        self._tries = 0
+        self._at_gap = False
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether what has been fed ends within a message."""
+        return self._length > 0
+
+    def feed(self, data: bytes) -> list[Message]:
+        self._held.append(data)
+        self._length += len(data)
+        if self._length < self._wanted:
+            return []  # a long message is joined only once
+        text = b"".join(self._held)
+        found: list[Message] = []
+        at = 0
+        self._wanted = _PRELUDE.size
+        while len(text) - at >= _PRELUDE.size:
+            before = len(found)
+            at, missing = _take(text, at, found)
+            self._at_gap = self._at_gap and len(found) == before
+            if missing:
+                self._wanted = missing
+                break
+            at = self._behind(text, at)
+        self._hold(text[at:])
+        return found
+
+    def gap(self) -> None:
+        """Bytes are missing here: what follows may begin within a message."""
+        self._hold(b"")
+        self._wanted = _PRELUDE.size
+        self._at_gap = True
+
+    def _hold(self, rest: bytes) -> None:
+        self._held, self._length = [rest], len(rest)
+
+    def _behind(self, text: bytes, at: int) -> int:
+        """Where the next message may begin, behind a place where none does."""
+        self._tries += _size(text, at) // _BYTES_PER_TRY
+        spot = text.find(b"\0", at + 1)
+        while 0 <= spot <= len(text) - _PRELUDE.size and not _size(text, spot):
+            self._tries += 1
+            spot = text.find(b"\0", spot + 1) if self._tries < _MOST_TRIES else -1
+        spot = len(text) if spot < 0 or self._tries >= _MOST_TRIES else spot
+        if not self._at_gap:
+            self.skipped_bytes += spot - at
+        return spot
+
+
+def _take(text: bytes, at: int, found: list[Message]) -> tuple[int, int]:
+    """Find the messages that follow each other from a place on.
+
+    Returns where they end, and how many bytes from there on the next one needs; 0 where none
+    begins, or it is not what its checksum says.
+    """
+    while at + _PRELUDE.size <= len(text):
+        length, headers, checksum = _PRELUDE.unpack_from(text, at)
+        if not _OVERHEAD + headers <= length < _LONGEST or crc32(text[at : at + 8]) != checksum:
+            return at, 0
+        start, end = at + _PRELUDE.size, at + length - _CHECKSUM.size
+        if at + length > len(text):
+            return at, length
+        if crc32(text[at:end]) != _CHECKSUM.unpack_from(text, end)[0]:
+            return at, 0
+        payload = start + headers
+        found.append(Message(_headers(text[start:payload]), text[payload:end]))
+        at += length
+    return at, _PRELUDE.size
+
+
+def _size(text: bytes, at: int) -> int:
+    """The length of the message that begins here, 0 where none does."""
+    length, headers, checksum = _PRELUDE.unpack_from(text, at)
+    if not _OVERHEAD + headers <= length < _LONGEST or crc32(text[at : at + 8]) != checksum:
+        return 0
+    return int(length)
+
+
+@lru_cache(maxsize=256)
+def _headers(block: bytes) -> Mapping[str, str]:
+    """The headers that are strings. The same few blocks repeat all through a stream."""
+    found: dict[str, str] = {}
+    at = 0
+    try:
+        while at < len(block):
+            name_end = at + 1 + block[at]
+            name, kind = block[at + 1 : name_end], block[name_end]
+            at = name_end + 1
+            size = _FIXED_SIZES.get(kind, 0)
+            if kind in _SIZED:
+                size = int.from_bytes(block[at : at + 2])
+                at += 2
+            elif kind not in _FIXED_SIZES:
+                break
+            if kind == _STRING:
+                found[name.decode("utf-8", "replace")] = block[at : at + size].decode(
+                    "utf-8", "replace"
+                )
+            at += size
+    except IndexError:
+        pass  # the last one is cut: those before it hold
+    return found
