@@ -85,7 +85,13 @@ def _reading(commands: Any, name: str) -> None:
         from analytics.commands import CommandFailed
 
         try:
-            return int(module.run(args, settings_of(args)))
+            settings = settings_of(args)
+        except ConfigError as error:
+            if name != "doctor":
+                raise
+            return int(module.run_without_settings(args, error))
+        try:
+            return int(module.run(args, settings))
         except CommandFailed as failure:
             print(f"meterline {name}: {failure}", file=sys.stderr)
             return failure.code

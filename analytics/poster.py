@@ -35,6 +35,7 @@ PAUSE_SECONDS = 0.8
 BREATH_SECONDS = 0.05
 RETRY_SECONDS = 1.0
 CLEAN_SECONDS = 30.0
+LOCK_TRIES = 10
 _log = logging.getLogger("meterline.poster")
 
 
@@ -240,17 +241,25 @@ def _not_told_before(con: duckdb.DuckDBPyConnection, prepared: Prepared) -> Sequ
 
 
 def _sole(path: Path) -> int:
-    """The poster's lock; the system lets go of it when the process ends."""
+    """The poster's lock; the system lets go of it when the process ends.
+
+    Waits a moment: whoever looks whether a poster runs holds it for an instant.
+    """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        holder = os.pread(fd, 20, 0).decode(errors="replace").strip() or "unknown"
-        os.close(fd)
-        raise PosterRunning(
-            f"another poster (process {holder}) already posts {path.parent}. "
-            "Stop it, or use another data_dir."
-        ) from None
+    for left in range(LOCK_TRIES, -1, -1):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError:
+            if left:
+                time.sleep(BREATH_SECONDS)
+                continue
+            holder = os.pread(fd, 20, 0).decode(errors="replace").strip() or "unknown"
+            os.close(fd)
+            raise PosterRunning(
+                f"another poster (process {holder}) already posts {path.parent}. "
+                "Stop it, or use another data_dir."
+            ) from None
     os.ftruncate(fd, 0)
     os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
     return fd
