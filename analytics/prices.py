@@ -99,6 +99,7 @@ class PriceBook:
             if (reported := _reported(provider, usage)) is not None:
                 return reported
             models = (response_model, request_model)
+            usage = _as_billed(usage)
             bill = self._bill(provider, models, usage, service_tier, operation, started_at)
             return _total(bill, estimated=usage_source == "estimated")
         except Exception:
@@ -205,6 +206,14 @@ def _reported(provider: str, usage: Usage) -> Cost | None:
         cost_status="provider_reported",
         price_ref=f"{provider}:reported",
     )
+
+
+def _as_billed(usage: Usage) -> Usage:
+    """Cohere counts cached tokens over what was used, and bills `billed_units`: fewer tokens, of
+    which none are cached (docs.cohere.com, "How does Cohere's pricing work?")."""
+    if isinstance(usage.raw, Mapping) and "billed_units" in usage.raw:
+        return replace(usage, cache_read_tokens=None)
+    return usage
 
 
 def _is_billed(operation: str | None, usage: Usage | None) -> bool:

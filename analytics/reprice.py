@@ -33,6 +33,7 @@ _READ = (
     "service_tier",
     "usage_source",
     "usage_detail",
+    "usage_raw",
     "provider_cost_usd",
     *COLUMNS,
     *_COSTS,

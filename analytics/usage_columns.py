@@ -45,13 +45,14 @@ def to_columns(usage: Usage | None) -> dict[str, Any]:
 
 
 def from_columns(row: Mapping[str, Any]) -> Usage | None:
-    """The usage of a stored row, None where it has none. Without `raw`: nothing is priced by it."""
+    """The usage of a stored row, None where it has none."""
     detail = orjson.loads(row["usage_detail"]) if row["usage_detail"] else {}
     values = {name: row[name] for name in COLUMNS}
     cost = row["provider_cost_usd"]
     if not detail and cost is None and all(value is None for value in values.values()):
         return None
-    return replace(usage_from_json(detail), **values, cost_usd=cost)
+    raw = orjson.loads(row["usage_raw"]) if row["usage_raw"] else None
+    return replace(usage_from_json(detail), **values, cost_usd=cost, raw=raw)
 
 
 def _detail(usage: Usage) -> str | None:

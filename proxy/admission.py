@@ -28,6 +28,7 @@ class Head:
     default_provider: str
     """Where a bare `/v1/...` goes: the SDK shows itself by a header that only it sends."""
     content_length: int | None
+    transfer_coding: str
     expects_continue: bool
     websocket: bool
     labels: list[tuple[str, str]]
@@ -72,8 +73,10 @@ def read_head(target: str, raw: RawHeaders) -> Head:
         target=target,
         default_provider=_default_provider(by_name),
         content_length=int(length) if length is not None else None,
+        transfer_coding=by_name.get("transfer-encoding", "chunked"),
         expects_continue=by_name.get("expect", "").lower() == "100-continue",
-        websocket=by_name.get("upgrade", "").lower() == "websocket",
+        websocket=by_name.get("upgrade", "").lower() == "websocket"
+        and "upgrade" in by_name.get("connection", "").lower(),
         labels=labelled,
         speech=speech(target, anthropic="anthropic-version" in by_name),
         secrets=credentials.values(secret, target),
@@ -94,6 +97,8 @@ def admit(head: Head, raw: RawHeaders, own_credentials: Mapping[str, bool]) -> A
         route = routes.match(head.target, own_credentials, head.default_provider)
     except routes.NoRoute as error:
         raise Refusal(str(error), error.status, error.error_type) from None
+    if head.transfer_coding.lower() != "chunked":
+        raise Refusal("the only transfer coding taken is chunked", 400, "bad_headers")
     ours = own_credentials[route.provider]
     try:
         forwarded = headers.request_headers(raw, drop_credentials=ours)

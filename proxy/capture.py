@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proxy import credentials, reading
+from proxy.body_copy import BodyCopy
 from proxy.facts import RequestHead
 from proxy.facts_codec import facts_to_json
 from proxy.journal import Closed, Opened, Part
@@ -23,59 +24,6 @@ from proxy.wire import coding
 
 SPILL_BYTES = 1 << 16
 SPILL_SECONDS = 1.0
-TAIL_BYTES = 1 << 16
-
-
-class BodyCopy:
-    """A bounded copy of one body: its head and, where it is longer than the limit, its tail."""
-
-    __slots__ = ("_head", "_head_limit", "_pending", "_tail", "_tail_limit", "_taken", "total")
-
-    def __init__(self, limit: int) -> None:
-        self._tail_limit = min(TAIL_BYTES, limit // 2)
-        self._head_limit = limit - self._tail_limit
-        self._head: list[bytes] = []
-        self._taken = 0
-        self._pending = 0
-        self._tail = bytearray()
-        self.total = 0
-
-    def add(self, data: bytes) -> None:
-        before, self.total = self.total, self.total + len(data)
-        if self.total <= self._head_limit:
-            self._head.append(data)
-            self._pending += len(data)
-            return
-        fits = max(0, self._head_limit - before)
-        if fits:
-            self._head.append(data[:fits])
-            self._pending += fits
-        self._tail += data[fits:]
-        if len(self._tail) > 4 * self._tail_limit:
-            del self._tail[: -self._tail_limit]
-
-    @property
-    def pending(self) -> int:
-        """Bytes of the head that were not taken yet."""
-        return self._pending
-
-    def take(self, keep: int = 0) -> bytes:
-        """The head's bytes that were not taken yet, but for the last `keep`."""
-        data = b"".join(self._head)
-        data, rest = (data[:-keep], data[-keep:]) if keep else (data, b"")
-        self._head = [rest] if rest else []
-        self._pending = len(rest)
-        return data
-
-    def tail(self) -> bytes:
-        return bytes(self._tail[-self._tail_limit :]) if self.gap is not None else bytes(self._tail)
-
-    @property
-    def gap(self) -> int | None:
-        """The offset in the copy at which bytes are missing, None where it is whole."""
-        if self.total <= self._head_limit + self._tail_limit:
-            return None
-        return self._head_limit
 
 
 @dataclass(slots=True, kw_only=True)
@@ -112,9 +60,10 @@ class Capture:
         self._response = BodyCopy(max_body_bytes)
         self._spilled = self._started = started
         self._first_chunk: float | None = None
-        self._written = False
-        self.opened = False
-        """Whether the beginning was offered to the journal."""
+        self._begun = False
+        """The beginning is in the journal, though perhaps not synced."""
+        self.keep_answer_whole = False
+        """Do not write the answer before its end: it is an error, which may have to be decoded."""
         self.attempts: list[AttemptMade] = []
         self.decisions: list[DecisionMade] = []
         self.rules: list[str] = []
@@ -130,11 +79,17 @@ class Capture:
         self._secrets = (value, *self._secrets)
 
     async def open(self) -> bool:
-        """Whether the beginning is in the journal."""
-        self.opened = True
-        written = self._recorder.write(self._opened, self._take(self._request, final=False), b"")
-        self._written = written and await self._recorder.durable()
-        return self._written
+        """Whether the beginning is safely in the journal."""
+        body = self._take(self._request)
+        for _ in range(2):  # after a failed sync into a new segment; posting takes the first
+            if not self._recorder.write(self._opened, body, b""):
+                break
+            self._begun = True
+            if await self._recorder.durable():
+                return True
+        if not self._begun:
+            self._request.put_back(body)
+        return False
 
     def sent(self, data: bytes) -> None:
         """A piece of the request's body went upstream."""
@@ -155,27 +110,44 @@ class Capture:
         if pending < SPILL_BYTES and now - self._spilled < SPILL_SECONDS:
             return
         self._spilled = now
-        if not pending or not self._written or self._content != "full":
+        if not pending or not self._begun or self._content != "full" or self.keep_answer_whole:
             return
+        request, response = self._take(self._request), self._take(self._response)
         part = Part(exchange_id=self.exchange_id)
-        request, response = (self._take(c, final=False) for c in (self._request, self._response))
         if not self._recorder.write(part, request, response):
-            self._recorder.lose("body_part_not_written")
+            self._request.put_back(request)
+            self._response.put_back(response)
 
-    def _take(self, copy: BodyCopy, *, final: bool) -> bytes:
-        """Bytes for the journal. A secret cut in two by a spill would escape: hold back a bit."""
+    def _take(self, copy: BodyCopy) -> bytes:
+        """Bytes for the journal. The end is held back: it may be the beginning of a secret."""
         if self._content != "full":
             return b""
-        longest = max(map(len, self._secrets), default=1)
-        data = copy.take(0 if final else longest - 1)
-        return credentials.remove(data + copy.tail() if final else data, self._secrets)
+        data = credentials.remove(copy.take(), self._secrets)
+        held = max(map(len, self._secrets), default=1) - 1
+        if held:
+            copy.put_back(data[-held:])
+            data = data[:-held]
+        return data
+
+    def _take_rest(self, copy: BodyCopy) -> bytes:
+        if self._content != "full":
+            return b""
+        return self._clean(copy)
+
+    def _clean(self, copy: BodyCopy) -> bytes:
+        """What is left of the copy, without secrets, and without the halves of secrets that lie
+        at the edges of a gap."""
+        if copy.gap is None:
+            return credentials.remove(copy.take() + copy.tail(), self._secrets)
+        head, tail = (credentials.remove(d, self._secrets) for d in (copy.take(), copy.tail()))
+        return credentials.remove_edges(head, tail, self._secrets)
 
     async def close(self, end: Outcome) -> None:
         """Write the end, before the client gets the end of the answer."""
         frame = self._closed(end)
         self._write_closed(*frame)
         if not await self._recorder.durable():
-            self._write_closed(*frame)  # into a new segment; posting takes the first it finds
+            self._recorder.write(*frame)  # into a new segment; posting takes the first it finds
             if not await self._recorder.durable():
                 self._recorder.lose("fsync_failed")
 
@@ -185,14 +157,16 @@ class Capture:
 
     def _write_closed(self, closed: Closed, request: bytes, response: bytes) -> None:
         self._tally[self._opened.provider or "", closed.outcome] += 1
+        if not self._begun and not self._recorder.write(self._opened, b"", b""):
+            self._recorder.lose("beginning_not_written")
         if not self._recorder.write(closed, request, response):
             self._recorder.lose("journal_unwritable")
 
     def _closed(self, end: Outcome) -> tuple[Closed, bytes, bytes]:
         now = time.perf_counter()
-        request = self._take(self._request, final=True)
-        response = self._take(self._response, final=True)
-        headers = end.headers
+        request = self._take_rest(self._request)
+        response = self._take_rest(self._response)
+        headers = self._clean_headers(end.headers)
         if (end.status or 0) >= 400 and self._secrets and self._response.gap is None:
             headers, response = self._decoded_error(headers, response)
         closed = Closed(
@@ -240,7 +214,7 @@ class Capture:
             target=self._opened.target,
             headers=dict(self._opened.headers),
         )
-        request, response = (self._clean_copy(c) for c in (self._request, self._response))
+        request, response = (Copied(self._clean(c), c.gap) for c in (self._request, self._response))
         try:
             return facts_to_json(
                 reading.read(head, request, end.status, dict(end.headers), response)
@@ -249,5 +223,9 @@ class Capture:
             self._recorder.lose("facts_not_read")
             return None
 
-    def _clean_copy(self, copy: BodyCopy) -> Copied:
-        return Copied(credentials.remove(copy.take() + copy.tail(), self._secrets), copy.gap)
+    def _clean_headers(self, headers: Headers) -> Headers:
+        for secret in self._secrets:
+            text = secret.decode("utf-8", "surrogateescape")
+            if any(text in value for _, value in headers):
+                headers = [(name, value.replace(text, credentials.MASK)) for name, value in headers]
+        return headers

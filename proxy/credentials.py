@@ -54,6 +54,7 @@ SHORTEST = 6
 """Shorter values are not looked for in bodies: they would match anything."""
 
 _AWS_ACCESS_KEY = re.compile(r"Credential=([^/,\s]+)")
+_AWS_SIGNATURE = re.compile(r"Signature=([0-9a-fA-F]+)")
 _SCHEME = re.compile(r"(?:bearer|basic|token|key)\s+", re.IGNORECASE)
 _WEBSOCKET_KEY = re.compile(r"openai-insecure-api-key\.([^\s,]+)")
 
@@ -74,6 +75,8 @@ def values(headers: Iterable[tuple[str, str]], target: str) -> tuple[bytes, ...]
     for name, value in headers:
         if name in CREDENTIAL_HEADERS:
             found.add(_SCHEME.sub("", value, count=1))
+            if value.startswith("AWS4-"):
+                found |= {*_AWS_ACCESS_KEY.findall(value), *_AWS_SIGNATURE.findall(value)}
             if name == "cookie":
                 found |= {pair.partition("=")[2].strip() for pair in value.split(";")}
         elif name == "sec-websocket-protocol":
@@ -127,6 +130,18 @@ def remove(data: bytes, found: Sequence[bytes]) -> bytes:
     return data
 
 
+def remove_edges(head: bytes, tail: bytes, found: Sequence[bytes]) -> bytes:
+    """Head and tail of a body whose middle is missing, joined. A secret that the gap cut in two
+    is overwritten, too: its beginning at the end of the head, its end at the start of the tail."""
+    for value in found:
+        for size in range(len(value) - 1, SHORTEST - 1, -1):
+            if head.endswith(value[:size]):
+                head = head[:-size] + b"*" * size
+            if tail.startswith(value[-size:]):
+                tail = b"*" * size + tail[size:]
+    return head + tail
+
+
 class KeyHash:
     """Keyed hash of credentials: equal ones compare equal, none can be guessed from the hash."""
 
@@ -144,9 +159,9 @@ class KeyHash:
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         if not path.exists():
             fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(fd, "wb") as file:
-                file.write(secrets.token_bytes(32))
             try:
+                with open(fd, "wb") as file:
+                    file.write(secrets.token_bytes(32))
                 os.link(draft, path)
             except FileExistsError:
                 pass  # another worker was first

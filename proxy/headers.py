@@ -76,6 +76,7 @@ _JOURNALED_PREFIXES = (
     "anthropic-",
     "meterline-",
     "x-amzn-bedrock-",
+    "x-amzn-errortype",
     "x-amzn-requestid",
     "x-ms-",
     "x-ratelimit-",

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import orjson
 from prometheus_client import CollectorRegistry, generate_latest
@@ -16,6 +17,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 VERSION = "0.1.0"
+POSTED_METRICS = "metrics.prom"
+"""What the poster writes into the data folder."""
 
 
 @dataclass(slots=True)
@@ -55,8 +58,10 @@ class _Exposition(Collector):
 class OwnPages:
     """Answers to the own addresses of one worker."""
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: Tally, more_metrics: Path | None = None) -> None:
+        """`more_metrics` is a file of metrics that another process writes."""
         self._tally = tally
+        self._more_metrics = more_metrics
         self._registry = CollectorRegistry()
         self._registry.register(_Exposition(tally))
 
@@ -68,10 +73,19 @@ class OwnPages:
         if path == "/-/health":
             return 200, self._health(), "application/json"
         if path == "/-/metrics":
-            text = generate_latest(self._registry)
+            text = generate_latest(self._registry) + self._metrics_of_others()
             return 200, text, "text/plain; version=0.0.4; charset=utf-8"
         body = orjson.dumps({"error": {"message": f"meterline: nothing is at {path}"}})
         return 404, body, "application/json"
+
+    def _metrics_of_others(self) -> bytes:
+        """The poster's, as it wrote them last; nothing where it did not."""
+        if self._more_metrics is None:
+            return b""
+        try:
+            return self._more_metrics.read_bytes()
+        except OSError:
+            return b""
 
     def _health(self) -> bytes:
         tally = self._tally

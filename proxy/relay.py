@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import struct
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from aiohttp import web
-from aiohttp.web_exceptions import HTTPException
+from aiohttp import HttpVersion10, web
 from aiohttp.web_request import BaseRequest
 
-from proxy import headers, websocket
+from proxy import headers, request_body, websocket
 from proxy.admission import Admitted, Head, admit, read_head
 from proxy.capture import Capture, Outcome
 from proxy.config import Settings
@@ -30,11 +31,6 @@ from proxy.response import RelayedResponse, whole
 from proxy.routes import has_dot_segments
 from proxy.upstream import Endpoint, UpstreamClient, UpstreamReply, UpstreamRequest
 
-WHOLE_BODY_BYTES = 1 << 20
-"""Bodies up to this size are read before the attempt, so that the record has them from the start;
-larger ones, and those of unknown size, are streamed."""
-BODY_SILENCE_SECONDS = 60.0
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -43,16 +39,13 @@ class Target:
     endpoint: Endpoint
     credential: tuple[bytes, bytes] | None
 
+    @property
+    def secret(self) -> bytes:
+        """The credential without its scheme, as an answer might echo it."""
+        return self.credential[1].removeprefix(b"Bearer ") if self.credential else b""
+
 
 FindTarget = Callable[[str], Awaitable[Target]]
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """A request's body: whole, or in pieces of which `length` may be known."""
-
-    data: bytes | AsyncIterator[bytes]
-    length: int | None
 
 
 class Relay:
@@ -77,6 +70,8 @@ class Relay:
         self._find_target = find_target
         self._tally = tally
         self._node = node
+        self.ending = False
+        """The worker ends: what is cancelled now is interrupted."""
 
     async def handle(self, request: BaseRequest) -> web.StreamResponse:
         started = time.perf_counter()
@@ -84,6 +79,8 @@ class Relay:
         head = read_head(request._message.path, raw)
         self._tally.in_flight += 1
         try:
+            if request.version < HttpVersion10:
+                raise Refusal("HTTP/1.0 or newer is needed", 400, "bad_version")
             admitted = admit(head, raw, self._own_credentials)
         except Refusal as refusal:
             return await self._refused(self._capture(request, head, None, started), head, refusal)
@@ -132,11 +129,13 @@ class Relay:
         try:
             target = await self._find_target(admitted.provider)
             waited = time.perf_counter()
-            upload = await self._body(request, head, capture)
+            upload = await request_body.read(
+                request, head, capture, self._settings.server.max_request_bytes
+            )
             waited = time.perf_counter() - waited
             outgoing = _outgoing(request.method, admitted, target, upload)
             if target.credential is not None:
-                capture.add_secret(target.credential[1])
+                capture.add_secret(target.secret)
             if not await capture.open() and self._settings.journal.on_full == "refuse":
                 raise Refusal("the journal cannot be written", 503, "journal_unwritable")
             capture.overhead_seconds = round(time.perf_counter() - started - waited, 6)
@@ -148,8 +147,10 @@ class Relay:
                 return await self._refused(capture, head, failure.__cause__)
             return await self._failed(capture, head, failure)
         except asyncio.CancelledError:
-            capture.close_now(Outcome(outcome=_why_cancelled(request)))
+            capture.close_now(Outcome(outcome=self._why_cancelled()))
             raise
+        except Exception as fault:
+            return await self._failed(capture, head, self._own_fault(fault))
         try:
             if reply.upgraded:
                 return await websocket.tunnel(request, reply, capture)
@@ -197,8 +198,10 @@ class Relay:
             length=fields.length,
             exchange_id=capture.exchange_id,
         )
+        failed = reply.status >= 400
+        capture.keep_answer_whole = failed
         end = Outcome(
-            outcome="completed" if reply.status < 400 else "provider_error",
+            outcome="provider_error" if failed else "completed",
             status=reply.status,
             headers=fields.journaled,
         )
@@ -213,21 +216,28 @@ class Relay:
                 if reply.complete:
                     break
                 await response.write(piece)
-        except Broken as failure:
-            await capture.close(_with_failure(end, failure))
-            _cut_off(request)
-            return response
         except (asyncio.CancelledError, ConnectionError):
-            end.outcome = _why_cancelled(request)
+            end.outcome = self._why_cancelled()
             capture.close_now(end)
             raise
+        except Exception as fault:
+            failure = fault if isinstance(fault, Broken) else self._own_fault(fault)
+            await capture.close(_with_failure(end, failure))
+            _cut_off(request, framed=response.framed)
+            return response
         await capture.close(end)
         await response.write_eof(piece)
         return response
 
+    def _own_fault(self, fault: Exception) -> Broken:
+        """What must not happen did; its words may hold a secret, its type does not."""
+        self._recorder.lose("internal_fault")
+        return Broken(f"a fault of the proxy's own ({type(fault).__name__})", "internal_fault")
+
+    def _why_cancelled(self) -> str:
+        return "interrupted" if self.ending else "client_disconnected"
+
     async def _refused(self, capture: Capture, head: Head, refusal: Refusal) -> web.StreamResponse:
-        if not capture.opened:
-            await capture.open()
         await capture.close(
             Outcome(
                 outcome="refused",
@@ -249,53 +259,10 @@ class Relay:
         answer = body(head.speech, status, failure.error_type, str(failure))
         return whole(status, answer, "application/json", exchange_id=capture.exchange_id)
 
-    async def _body(self, request: BaseRequest, head: Head, capture: Capture) -> Body:
-        """The request's body, read where it is small, else to be read. Raises Refusal."""
-        length = head.content_length
-        limit = self._settings.server.max_request_bytes
-        if limit and length is not None and length > limit:
-            raise _too_large(limit)
-        if head.expects_continue and request.transport:
-            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if length is None and not request.body_exists:
-            return Body(b"", None)
-        if length is None or length > WHOLE_BODY_BYTES:
-            return Body(_pieces(request, capture, limit), length)
-        if request.content.is_eof():  # it came with the head
-            data = request.content.read_nowait()
-            capture.sent(data)
-            return Body(data, length)
-        return Body(b"".join([piece async for piece in _pieces(request, capture, limit)]), length)
 
-
-async def _pieces(request: BaseRequest, capture: Capture, limit: int) -> AsyncIterator[bytes]:
-    """The request's body as it comes. Raises Refusal."""
-    total = 0
-    while not request.content.at_eof():
-        try:
-            async with asyncio.timeout(BODY_SILENCE_SECONDS):
-                piece = await request.content.readany()
-        except TimeoutError:
-            raise Refusal("the request's body did not arrive", 408, "body_timeout") from None
-        except HTTPException as error:
-            raise Refusal("the request's body is not valid HTTP", 400, "bad_body") from error
-        total += len(piece)
-        if limit and total > limit:
-            raise _too_large(limit)
-        if piece:
-            capture.sent(piece)
-            yield piece
-
-
-def _too_large(limit: int) -> Refusal:
-    return Refusal(
-        f"the request's body is larger than server.max_request_bytes ({limit})",
-        413,
-        "request_too_large",
-    )
-
-
-def _outgoing(method: str, admitted: Admitted, target: Target, upload: Body) -> UpstreamRequest:
+def _outgoing(
+    method: str, admitted: Admitted, target: Target, upload: request_body.Body
+) -> UpstreamRequest:
     endpoint = target.endpoint
     if endpoint.prefix and has_dot_segments(admitted.target):
         raise Refusal("the path must not climb with '..'", 400, "bad_target")
@@ -310,6 +277,7 @@ def _outgoing(method: str, admitted: Admitted, target: Target, upload: Body) -> 
         headers=forwarded,
         body=upload.data,
         length=upload.length,
+        upgrade=admitted.websocket,
     )
 
 
@@ -319,19 +287,16 @@ def _with_failure(end: Outcome, failure: AttemptFailed) -> Outcome:
     return end
 
 
-def _why_cancelled(request: BaseRequest) -> str:
-    """The client left, or else the worker is ending."""
-    gone = request.transport is None or request.transport.is_closing()
-    return "client_disconnected" if gone else "interrupted"
-
-
-def _cut_off(request: BaseRequest) -> None:
-    """Let the client see that the answer is not whole: the connection ends without its end."""
+def _cut_off(request: BaseRequest, *, framed: bool) -> None:
+    """Let the client see that the answer is not whole: the connection ends without its end.
+    Where nothing but the close frames the body, only a reset tells."""
     transport = request.transport
     if transport is None:
         return
-    if request.version.minor == 0:
-        transport.abort()  # a close would look like the end to HTTP/1.0
+    if not framed:
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
     else:
         transport.close()
 

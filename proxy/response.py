@@ -34,6 +34,8 @@ class RelayedResponse(web.StreamResponse):
         self._fields = fields
         self._exact_length = length
         self._exchange_id = exchange_id
+        self.framed = True
+        """The body has an end of its own; otherwise the end of the connection is its end."""
 
     async def _start(self, request: BaseRequest) -> AbstractStreamWriter:
         self._req = request
@@ -41,9 +43,12 @@ class RelayedResponse(web.StreamResponse):
         bodiless = request.method == "HEAD" or self._status in (101, 204, 304)
         newer = request.version >= HttpVersion11
         chunked = self._exact_length is None and not bodiless and newer
-        until_close = self._exact_length is None and not bodiless and not newer
+        self.framed = not (self._exact_length is None and not bodiless and not newer)
+        if request._message.chunked:
+            # The parser would add the trailers of this request to the next one's fields.
+            self._keep_alive = False
         if self._keep_alive is None:
-            self._keep_alive = request.keep_alive and not until_close
+            self._keep_alive = request.keep_alive and self.framed
         if chunked:
             writer.enable_chunking()
         # The writer sends these bytes together with the first piece of the body.

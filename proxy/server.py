@@ -12,17 +12,19 @@ import os
 import platform
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
 from proxy.config import ConfigError, Settings
+from proxy.connections import ClientServer
 from proxy.credentials import KeyHash
 from proxy.errors import Refusal
 from proxy.journal import JournalWriter
 from proxy.journal.segments import prepare_folder
-from proxy.own import OwnPages, Tally
+from proxy.own import POSTED_METRICS, OwnPages, Tally
 from proxy.providers import BEARER, BUILT_IN, DEMO, BuiltIn
 from proxy.recorder import Recorder
 from proxy.relay import Relay, Target
@@ -72,11 +74,13 @@ class Worker:
         self._targets = known_targets(settings)
         self._demo_lock = asyncio.Lock()
         self._tally = Tally()
-        self._own = OwnPages(self._tally)
+        self._own = OwnPages(self._tally, settings.data_dir / POSTED_METRICS)
 
     async def start(self, sock: socket.socket) -> None:
         settings = self._settings
         journal = open_journal(settings)
+        with _told(settings):
+            key_hash = KeyHash.of(settings.data_dir)
         self._journal = journal
         self._recorder = Recorder(journal, self._tally.losses)
         self._client = UpstreamClient(
@@ -88,13 +92,13 @@ class Worker:
             settings,
             self._client,
             self._recorder,
-            KeyHash.of(settings.data_dir),
+            key_hash,
             {name: _adds_credential(self._targets.get(name)) for name in names},
             self._find_target,
             self._tally,
             platform.node(),
         )
-        self._server = web.Server(
+        self._server = ClientServer(
             self._handle,
             handler_cancellation=True,
             auto_decompress=False,
@@ -135,22 +139,35 @@ class Worker:
         """Take no more calls, give those under way a while, then end them."""
         self._listener.close()
         self._server.pre_shutdown()
-        deadline = asyncio.get_running_loop().time() + self._settings.server.shutdown_seconds
-        while self._tally.in_flight and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.02)
+        await self._calls_ended(self._settings.server.shutdown_seconds)
+        self._relay.ending = True
         await self._server.shutdown(timeout=0.1)
+        await self._calls_ended(1.0)  # the cancelled ones write their records
         await self._client.close()
         self._journal.close()
 
+    async def _calls_ended(self, seconds: float) -> None:
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self._tally.in_flight and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.02)
+
 
 def open_journal(settings: Settings) -> JournalWriter:
-    try:
+    """The journal of a worker. Raises CannotServe."""
+    with _told(settings):
         prepare_folder(settings.data_dir)
         return JournalWriter(
             settings.journal_dir,
             fsync=settings.journal.fsync,
             segment_bytes=settings.journal.segment_bytes,
         )
+
+
+@contextmanager
+def _told(settings: Settings) -> Iterator[None]:
+    """Failures to write to the data folder as CannotServe."""
+    try:
+        yield
     except OSError as error:
         raise CannotServe(
             f"cannot write to {error.filename or settings.data_dir}: {error.strerror or error}. "

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 10.0
@@ -49,8 +50,9 @@ class Supervisor:
         for keeper in keepers:
             keeper.cancel()
         await asyncio.gather(*keepers, return_exceptions=True)
-        for child in self._children:  # in order: what feeds others ends first
-            await self._end(child)
+        # In order: what feeds others ends first. Children of one command are one part.
+        for _, part in groupby(self._children, key=lambda child: list(child.command)):
+            await asyncio.gather(*map(self._end, part))
         return self._code
 
     async def _keep(self, child: Child) -> None:

@@ -12,27 +12,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-from aiohttp.client_exceptions import (
-    ClientConnectorCertificateError,
-    ClientConnectorDNSError,
-    ClientError,
-    ConnectionTimeoutError,
-    SocketTimeoutError,
-)
-from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_exceptions import ClientError
 from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 from yarl import URL
 
-from proxy.errors import Broken, NotSent
+from proxy import failures
+from proxy.connections import Connector, ProviderConnection
+from proxy.errors import Broken, Refusal
 from proxy.headers import RawHeaders
 
 KEEPALIVE_SECONDS = 15.0
@@ -72,6 +66,8 @@ class UpstreamRequest:
     headers: RawHeaders
     body: bytes | AsyncIterator[bytes] = b""
     length: int | None = None
+    upgrade: bool = False
+    """It asks to switch protocols."""
 
 
 class UpstreamReply:
@@ -106,17 +102,17 @@ class UpstreamReply:
         try:
             return await self.content.readany()
         except (ClientError, OSError, HttpProcessingError, TimeoutError) as error:
-            raise _broken(error) from error
+            raise failures.broken(error) from error
+        except Refusal as error:  # the client's body turned out bad while the answer ran
+            raise Broken(str(error), error.error_type) from error
 
     def splice(self, feeder: Any, reader: StreamReader) -> None:
         """From now on the connection's bytes go to the feeder; see websocket.py."""
         self.protocol.set_parser(feeder, reader)
 
     @property
-    def protocol(self) -> ResponseHandler:
-        protocol = self._connection.protocol
-        assert protocol is not None
-        return protocol
+    def protocol(self) -> ProviderConnection:
+        return _protocol(self._connection)
 
     @property
     def transport(self) -> asyncio.Transport | None:
@@ -133,17 +129,20 @@ class UpstreamReply:
         uploading = self._upload is not None and not self._upload.done()
         if uploading and self._upload is not None:
             self._upload.cancel()
-        if self.complete and not uploading and not self.upgraded:
+        if self.upgraded:
+            self._connection.close()
+        elif self.complete and not uploading:
+            self.protocol.park()
             self._connection.release()
         else:
-            self._connection.close()
+            _abort(self._connection)
 
 
 class UpstreamClient:
     """Connections to all upstreams of a worker."""
 
     def __init__(self, *, connect_timeout_seconds: float, read_timeout_seconds: float) -> None:
-        self._connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS)
+        self._connector = Connector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS)
         self._connect_seconds = connect_timeout_seconds
         self._read_seconds = read_timeout_seconds
         self._timeout = aiohttp.ClientTimeout(
@@ -160,13 +159,13 @@ class UpstreamClient:
         upload: asyncio.Task[None] | None = None
         try:
             upload = self._write(connection, endpoint, request)
-            return await self._read_head(connection, upload)
+            return await self._read_head(connection, upload, upgrade=request.upgrade)
         except BaseException as error:
             if upload is not None:
                 upload.cancel()
-            connection.close()
+            _abort(connection)
             if isinstance(error, ClientError | OSError | HttpProcessingError | TimeoutError):
-                raise _broken(error) from error
+                raise failures.broken(error) from error
             raise
 
     async def _connect(self, endpoint: Endpoint) -> Connection:
@@ -178,15 +177,16 @@ class UpstreamClient:
         try:
             return await self._connector.connect(key, [], self._timeout)
         except (ClientError, OSError, TimeoutError) as error:
-            raise _not_sent(error, endpoint, self._connect_seconds) from error
+            raise failures.not_sent(
+                error, endpoint.name, endpoint.url.host_port_subcomponent, self._connect_seconds
+            ) from error
 
     def _write(
         self, connection: Connection, endpoint: Endpoint, request: UpstreamRequest
     ) -> asyncio.Task[None] | None:
         """Start sending; returns the task that uploads, where the body comes in pieces."""
-        protocol = connection.protocol
+        protocol = _protocol(connection)
         transport = connection.transport
-        assert protocol is not None
         if transport is None:
             raise ConnectionResetError("the connection was closed meanwhile")
         protocol.set_response_params(
@@ -205,18 +205,23 @@ class UpstreamClient:
             protocol.start_timeout()
             return None
         transport.write(head)
-        upload = _upload(connection, request.body, chunked=request.length is None)
+        upload = _upload(
+            connection, request.body, chunked=request.length is None, patience=self._read_seconds
+        )
         return asyncio.create_task(upload)
 
     async def _read_head(
-        self, connection: Connection, upload: asyncio.Task[None] | None
+        self, connection: Connection, upload: asyncio.Task[None] | None, *, upgrade: bool
     ) -> UpstreamReply:
-        protocol = connection.protocol
-        assert protocol is not None
+        protocol = _protocol(connection)
         while True:
             message, content = await protocol.read()
-            if message.code >= 200 or message.code == 101:
+            if message.code >= 200:
                 break
+            if message.code == 101:
+                if upgrade and message.upgrade:
+                    break
+                raise Broken("the provider switched protocols unasked", "bad_answer")
         return UpstreamReply(
             connection, upload, message.code, message.reason, message.raw_headers, content
         )
@@ -233,49 +238,41 @@ def _head(endpoint: Endpoint, request: UpstreamRequest) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-async def _upload(connection: Connection, body: AsyncIterator[bytes], *, chunked: bool) -> None:
-    """Send the body as it comes. Where it fails, the connection ends, and so does the reading."""
-    protocol = connection.protocol
+async def _upload(
+    connection: Connection, body: AsyncIterator[bytes], *, chunked: bool, patience: float
+) -> None:
+    """Send the body as it comes. Where it fails, the connection ends, and so does the reading.
+
+    `patience`: for how many seconds the provider may take nothing.
+    """
+    protocol = _protocol(connection)
     try:
         async for piece in body:
             transport = connection.transport
-            if transport is None or protocol is None:
+            if transport is None:
                 return
             transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
-            await protocol._drain_helper()
+            if protocol.writing_paused:
+                async with asyncio.timeout(patience):
+                    await protocol._drain_helper()
         if chunked and connection.transport is not None:
             connection.transport.write(b"0\r\n\r\n")
-        if protocol is not None:
-            protocol.start_timeout()
+        protocol.start_timeout()
     except asyncio.CancelledError:
         raise
     except Exception as error:
-        if protocol is not None:
-            with suppress(Exception):
-                protocol.set_exception(error)
-        connection.close()
+        protocol.set_exception(error)
+        _abort(connection)
 
 
-def _not_sent(error: Exception, endpoint: Endpoint, seconds: float) -> NotSent:
-    where = endpoint.url.host_port_subcomponent
-    if isinstance(error, ConnectionTimeoutError | TimeoutError):
-        return NotSent(
-            f"{endpoint.name} ({where}) did not accept a connection within {seconds:g} s",
-            "connect_timeout",
-            timed_out=True,
-        )
-    if isinstance(error, ClientConnectorDNSError):
-        return NotSent(f"{endpoint.name}: the name {where} cannot be resolved", "dns_failed")
-    if isinstance(error, ClientConnectorCertificateError):
-        return NotSent(f"{endpoint.name} ({where}): its certificate is not valid", "bad_tls")
-    reason = getattr(error, "os_error", error)
-    text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-    return NotSent(f"cannot connect to {endpoint.name} ({where}): {text}", "connect_failed")
+def _protocol(connection: Connection) -> ProviderConnection:
+    protocol = connection.protocol
+    assert isinstance(protocol, ProviderConnection)
+    return protocol
 
 
-def _broken(error: BaseException) -> Broken:
-    if isinstance(error, SocketTimeoutError | TimeoutError):
-        return Broken("the provider was silent for too long", "read_timeout", timed_out=True)
-    if isinstance(error, HttpProcessingError):
-        return Broken("the provider's answer is not valid HTTP", "bad_answer")
-    return Broken("the provider closed the connection before its answer was whole", "cut_off")
+def _abort(connection: Connection) -> None:
+    """End it at once, also where bytes wait that the provider does not take."""
+    if connection.transport is not None:
+        connection.transport.abort()
+    connection.close()

@@ -16,7 +16,16 @@ MAY_IMPORT = {
     "dashboard": {"dashboard", "analytics", "proxy"},
     "sample_data": {"sample_data", "analytics", "proxy"},
 }
-HTTP = {"server", "relay", "request_body", "upstream", "response", "websocket"}
+HTTP = {
+    "connections",
+    "failures",
+    "relay",
+    "request_body",
+    "response",
+    "server",
+    "upstream",
+    "websocket",
+}
 """The modules of proxy/ that touch sockets, and so aiohttp."""
 SIBLINGS_APART = ("proxy/dialects", "proxy/policies", "analytics/commands", "dashboard/views")
 

@@ -30,7 +30,9 @@ _PATH = re.compile(r"/model/(?P<model>.+)/(?P<method>converse|converse-stream|co
 _OPERATIONS = {"converse": "chat", "converse-stream": "chat", "count-tokens": "count_tokens"}
 _STREAMED = "converse-stream"
 _TEXT_EVENT = "contentBlockDelta"
-_NO_TEXT = frozenset({"role", "format", "bytes", "toolUseId", "status", "signature", "s3Location"})
+_NO_TEXT = frozenset(
+    {"role", "format", "bytes", "toolUseId", "status", "signature", "s3Location", "cachePoint"}
+)
 
 
 class BedrockConverse:

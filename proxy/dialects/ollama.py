@@ -6,6 +6,7 @@ Refuses the OpenAI paths that Ollama serves too; other dialects claim them.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -158,8 +159,8 @@ def _line_text(line: dict[str, Any]) -> str:
     message = line.get("message")
     holder = message if isinstance(message, dict) else line
     found = [plain(holder.get(name)) for name in ("thinking", "content", "response")]
-    calls = holder.get("tool_calls")
-    found += [str(call.get("function")) for call in calls or () if isinstance(call, dict)]
+    if calls := holder.get("tool_calls"):
+        found.append(json.dumps(calls, ensure_ascii=False))
     return "".join(found)
 
 

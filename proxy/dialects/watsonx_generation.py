@@ -56,8 +56,9 @@ def _read(copy: Copy, failed: bool) -> ReplyFacts:
     if copy.is_json:
         document = copy.document()
         parse_error = document.parse_error
-        answer.error = refusal_in(document.value) if failed else None
         answer.take(document.value)
+        if failed and answer.error is None:
+            answer.error = refusal_in(document.value)
     else:
         for block in copy.blocks():
             found, whole = documents(block)

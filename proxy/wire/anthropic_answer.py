@@ -84,7 +84,7 @@ class AnthropicAnswer:
         results are input too, or does not know the input yet and writes 0.
         """
         grows = self.gapped or any(
-            block.get("type") not in _ANSWERED_AT_ONCE for block in self._blocks
+            word(block.get("type")) not in _ANSWERED_AT_ONCE for block in self._blocks
         )
         if grows or not usage.input_tokens:
             return Usage()

@@ -52,8 +52,8 @@ class PlainAnswer:
     def take(self, chunk: dict[str, Any]) -> None:
         self._take_counts(chunk)
         for place, part in enumerate(_parts(chunk)):
-            index = part.get("index")
-            index = int(index) if isinstance(index, int | float) else place
+            index = count(part.get("index"))
+            index = place if index is None else index
             if reason := _reason(part):
                 self._reasons[index] = reason
             calls = part.get("tool_calls")
@@ -79,9 +79,7 @@ class PlainAnswer:
 def telling(chunks: list[bytes]) -> list[bytes]:
     """The chunks of a stream that may say more than text and counts that a later one replaces."""
     edges = {0, len(chunks) - 2, len(chunks) - 1}
-    return [
-        chunk for place, chunk in enumerate(chunks) if place in edges or _TELLING.search(chunk)
-    ]
+    return [chunk for place, chunk in enumerate(chunks) if place in edges or _TELLING.search(chunk)]
 
 
 def chunk_text(chunk: Any) -> str:

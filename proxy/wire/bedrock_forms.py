@@ -113,7 +113,7 @@ def _of_stream(chunks: Chunks, head: ReplyHead) -> ReplyFacts:
 
 
 def _is_anthropic(members: dict[str, Any]) -> bool:
-    return members.get("type") in _ANTHROPIC_EVENTS or (
+    return word(members.get("type")) in _ANTHROPIC_EVENTS or (
         "completion" in members and "stop_reason" in members
     )
 

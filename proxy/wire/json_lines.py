@@ -13,8 +13,6 @@ from proxy.wire.decode import loads
 from proxy.wire.partial import head_members, tail_levels
 from proxy.wire.sse import whole_text
 
-_FIELD = b"data:"
-
 
 class Line(NamedTuple):
     """The members of one line's object; `is_torn`: a gap or the end of the copy went through it."""
@@ -59,8 +57,6 @@ class Lines:
 
     def _read(self, line: bytes, *, cut: bool, open_ended: bool) -> Iterator[Line]:
         line = line.strip()
-        if line.startswith(_FIELD):  # as some speakers frame the same lines
-            line = line[len(_FIELD) :].lstrip()
         if not line:
             return
         try:
