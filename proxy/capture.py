@@ -56,6 +56,7 @@ class Capture:
         self._opened = opened
         self._secrets = tuple(secrets)
         self._content = content
+        self._max_body_bytes = max_body_bytes
         self._request = BodyCopy(max_body_bytes)
         self._response = BodyCopy(max_body_bytes)
         self._spilled = self._started = started
@@ -95,6 +96,11 @@ class Capture:
         """A piece of the request's body went upstream."""
         self._request.add(data)
         self._spill()
+
+    def changed(self, body: bytes) -> None:
+        """The request's body goes upstream as this, not as it came."""
+        self._request = BodyCopy(self._max_body_bytes)
+        self._request.add(body)
 
     def received(self, data: bytes) -> None:
         """A piece of the answer's body came, and goes to the client next."""

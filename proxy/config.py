@@ -98,6 +98,8 @@ class Journal(_Section):
 class Provider(_Section):
     base_url: BaseUrl | None = None
     api_key_env: str = ""
+    inject_stream_usage: bool = False
+    """Ask for the usage of streams where the client does not, and hide the answer from it."""
 
 
 class Dashboard(_Section):

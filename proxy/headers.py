@@ -153,6 +153,11 @@ def request_headers(raw: RawHeaders, *, drop_credentials: bool) -> list[tuple[by
     ]
 
 
+def uncompressed(fields: RawHeaders) -> list[tuple[bytes, bytes]]:
+    """The fields of a request whose answer must come without content coding."""
+    return [field for field in fields if kind(field[0]).name != "accept-encoding"]
+
+
 class ReplyFields(NamedTuple):
     """The fields of an answer, sorted by what becomes of them."""
 
@@ -161,12 +166,13 @@ class ReplyFields(NamedTuple):
     journaled: Headers
     length: int | None
     """The announced length, None where the body is framed otherwise."""
+    event_stream: bool
 
 
 def reply_fields(raw: RawHeaders) -> ReplyFields:
     for_this_hop = nominated(raw)
     forwarded, kept = [], []
-    length, coded = None, False
+    length, coded, event_stream = None, False, False
     for field in raw:
         known = kind(field[0])
         if known.goes_down and not (for_this_hop and field[0].lower() in for_this_hop):
@@ -177,7 +183,9 @@ def reply_fields(raw: RawHeaders) -> ReplyFields:
             length = int(field[1])
         elif known.name == "transfer-encoding":
             coded = True
-    return ReplyFields(forwarded, kept, None if coded else length)
+        elif known.name == "content-type":
+            event_stream = field[1].lower().startswith(b"text/event-stream")
+    return ReplyFields(forwarded, kept, None if coded else length, event_stream)
 
 
 def journaled(raw: RawHeaders) -> Headers:

@@ -7,17 +7,16 @@ record, and only then let the client see the end. Refuses to read what it passes
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import struct
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 from aiohttp import HttpVersion10, web
 from aiohttp.web_request import BaseRequest
 
-from proxy import headers, request_body, websocket
+from proxy import exchange_id, headers, outgoing, request_body, websocket
 from proxy.admission import Admitted, Head, admit, read_head
 from proxy.capture import Capture, Outcome
 from proxy.config import Settings
@@ -25,25 +24,12 @@ from proxy.credentials import KeyHash, mask_target
 from proxy.errors import AttemptFailed, Broken, Refusal, body
 from proxy.journal import Opened
 from proxy.journal.entries import AttemptMade
+from proxy.outgoing import Target
 from proxy.own import Tally
 from proxy.recorder import Recorder
 from proxy.response import RelayedResponse, whole
-from proxy.routes import has_dot_segments
+from proxy.stream_usage import UsageFilter
 from proxy.upstream import Endpoint, UpstreamClient, UpstreamReply, UpstreamRequest
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a provider's requests go, and the credential that the proxy adds there."""
-
-    endpoint: Endpoint
-    credential: tuple[bytes, bytes] | None
-
-    @property
-    def secret(self) -> bytes:
-        """The credential without its scheme, as an answer might echo it."""
-        return self.credential[1].removeprefix(b"Bearer ") if self.credential else b""
-
 
 FindTarget = Callable[[str], Awaitable[Target]]
 
@@ -94,7 +80,7 @@ class Relay:
         self, request: BaseRequest, head: Head, admitted: Admitted | None, started: float
     ) -> Capture:
         opened = Opened(
-            exchange_id=new_exchange_id(),
+            exchange_id=exchange_id.new(),
             node=self._node,
             started_at=time.time_ns() // 1000,
             provider=admitted.provider if admitted else None,
@@ -133,13 +119,16 @@ class Relay:
                 request, head, capture, self._settings.server.max_request_bytes
             )
             waited = time.perf_counter() - waited
-            outgoing = _outgoing(request.method, admitted, target, upload)
+            upload, hide = outgoing.asking_for_usage(admitted, target, upload, capture)
+            message = outgoing.message(request.method, admitted, target, upload)
+            if hide is not None:
+                message = replace(message, headers=headers.uncompressed(message.headers))
             if target.credential is not None:
                 capture.add_secret(target.secret)
             if not await capture.open() and self._settings.journal.on_full == "refuse":
                 raise Refusal("the journal cannot be written", 503, "journal_unwritable")
             capture.overhead_seconds = round(time.perf_counter() - started - waited, 6)
-            reply = await self._attempt(target.endpoint, outgoing, capture)
+            reply = await self._attempt(target.endpoint, message, capture)
         except Refusal as refusal:
             return await self._refused(capture, head, refusal)
         except AttemptFailed as failure:
@@ -154,21 +143,21 @@ class Relay:
         try:
             if reply.upgraded:
                 return await websocket.tunnel(request, reply, capture)
-            return await self._pass_on(request, reply, capture)
+            return await self._pass_on(request, reply, capture, hide)
         finally:
             reply.close()
 
     async def _attempt(
-        self, endpoint: Endpoint, outgoing: UpstreamRequest, capture: Capture
+        self, endpoint: Endpoint, message: UpstreamRequest, capture: Capture
     ) -> UpstreamReply:
         capture.upstream = endpoint.name
         at, begun = time.time_ns() // 1000, time.perf_counter()
-        status, error_type, message = None, None, None
+        status, error_type, error_message = None, None, None
         try:
-            reply = await self._client.send(endpoint, outgoing)
+            reply = await self._client.send(endpoint, message)
             status = reply.status
         except AttemptFailed as failure:
-            error_type, message = failure.error_type, str(failure)
+            error_type, error_message = failure.error_type, str(failure)
             raise
         except asyncio.CancelledError:
             error_type = "cancelled"
@@ -181,21 +170,27 @@ class Relay:
                 duration_seconds=round(time.perf_counter() - begun, 6),
                 status=status,
                 error_type=error_type,
-                error_message=message,
+                error_message=error_message,
             )
             capture.attempts.append(made)
         return reply
 
     async def _pass_on(
-        self, request: BaseRequest, reply: UpstreamReply, capture: Capture
+        self,
+        request: BaseRequest,
+        reply: UpstreamReply,
+        capture: Capture,
+        hide: UsageFilter | None,
     ) -> web.StreamResponse:
         """The answer, piece by piece; its last piece only once the record is closed."""
         fields = headers.reply_fields(reply.headers)
+        if hide is not None and not fields.event_stream:
+            hide = None
         response = RelayedResponse(
             reply.status,
             reply.reason,
             fields.forwarded,
-            length=fields.length,
+            length=fields.length if hide is None else None,
             exchange_id=capture.exchange_id,
         )
         failed = reply.status >= 400
@@ -213,6 +208,8 @@ class Relay:
                 piece = await reply.read()
                 if piece:
                     capture.received(piece)
+                if hide is not None:
+                    piece = hide.feed(piece)
                 if reply.complete:
                     break
                 await response.write(piece)
@@ -226,7 +223,7 @@ class Relay:
             _cut_off(request, framed=response.framed)
             return response
         await capture.close(end)
-        await response.write_eof(piece)
+        await response.write_eof(piece + hide.finish() if hide is not None else piece)
         return response
 
     def _own_fault(self, fault: Exception) -> Broken:
@@ -260,27 +257,6 @@ class Relay:
         return whole(status, answer, "application/json", exchange_id=capture.exchange_id)
 
 
-def _outgoing(
-    method: str, admitted: Admitted, target: Target, upload: request_body.Body
-) -> UpstreamRequest:
-    endpoint = target.endpoint
-    if endpoint.prefix and has_dot_segments(admitted.target):
-        raise Refusal("the path must not climb with '..'", 400, "bad_target")
-    forwarded = list(admitted.forwarded)
-    if target.credential is not None:
-        forwarded.append(target.credential)
-    if admitted.websocket:
-        forwarded += [(b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
-    return UpstreamRequest(
-        method=method,
-        target=endpoint.target(admitted.target),
-        headers=forwarded,
-        body=upload.data,
-        length=upload.length,
-        upgrade=admitted.websocket,
-    )
-
-
 def _with_failure(end: Outcome, failure: AttemptFailed) -> Outcome:
     end.outcome = "timed_out" if failure.timed_out else "upstream_failed"
     end.error_type, end.error_message = failure.error_type, str(failure)
@@ -299,13 +275,3 @@ def _cut_off(request: BaseRequest, *, framed: bool) -> None:
         transport.abort()
     else:
         transport.close()
-
-
-def new_exchange_id() -> str:
-    """A UUIDv7 (RFC 9562, section 5.7)."""
-    moment = time.time_ns() // 1_000_000
-    noise = int.from_bytes(os.urandom(10), "big")
-    value = (moment & (1 << 48) - 1) << 80 | 7 << 76 | (noise >> 68) << 64
-    value |= 2 << 62 | noise & (1 << 62) - 1
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -24,10 +24,11 @@ from proxy.credentials import KeyHash
 from proxy.errors import Refusal
 from proxy.journal import JournalWriter
 from proxy.journal.segments import prepare_folder
+from proxy.outgoing import Target
 from proxy.own import POSTED_METRICS, OwnPages, Tally
 from proxy.providers import BEARER, BUILT_IN, DEMO, BuiltIn
 from proxy.recorder import Recorder
-from proxy.relay import Relay, Target
+from proxy.relay import Relay
 from proxy.response import whole
 from proxy.routes import OWN
 from proxy.upstream import Endpoint, UpstreamClient
@@ -191,7 +192,8 @@ def known_targets(settings: Settings) -> dict[str, Target]:
             )
         if base_url is not None:
             credential = _credential(built_in.key_header, key) if key else None
-            targets[name] = Target(Endpoint.of(name, base_url), credential)
+            injects = configured is not None and configured.inject_stream_usage
+            targets[name] = Target(Endpoint.of(name, base_url), credential, injects)
     if faults:
         raise ConfigError("\n".join(faults))
     return targets
