@@ -17,10 +17,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from proxy.config import ConfigError, Settings, load
+from proxy.config import ConfigError, Settings, load, parse
 from proxy.own import VERSION
 
-READING = ("top", "sql", "tail", "show", "reprice", "clients", "doctor")
+READING = ("top", "sql", "tail", "show", "reprice", "reparse", "clients", "doctor")
 """Commands of analytics/commands, a module each."""
 SUPERVISED = "METERLINE_SUPERVISED_BY"
 
@@ -120,7 +120,8 @@ def settings_of(args: argparse.Namespace) -> Settings:
     given = {key: value for key in ("host", "port") if (value := getattr(args, key, None))}
     if not given:
         return settings
-    server = type(settings.server).model_validate({**settings.server.model_dump(), **given})
+    overridden = {**settings.server.model_dump(), **given}
+    server = parse({"server": overridden}, "command line").server
     return settings.model_copy(update={"server": server})
 
 
@@ -168,6 +169,7 @@ def address(settings: Settings) -> str:
 
 
 def run_poster(args: argparse.Namespace) -> int:
+    stop = _told_to_stop()
     from analytics.poster import Poster, PosterRunning
     from analytics.prices import PriceBook
 
@@ -182,15 +184,25 @@ def run_poster(args: argparse.Namespace) -> int:
     except PosterRunning as error:
         print(f"meterline post: {error}", file=sys.stderr)
         return 2
-    return _post_once(poster) if args.once else _post_until_told(poster)
+    except OSError as error:
+        mend = "Make the folder writable, or set another data_dir."
+        print(
+            f"meterline post: cannot write to {settings.data_dir}: {error.strerror}. {mend}",
+            file=sys.stderr,
+        )
+        return 2
+    if args.once:
+        return _post_once(poster, stop)
+    poster.run(stop)
+    return 0
 
 
-def _post_once(poster: Any) -> int:
+def _post_once(poster: Any, stop: threading.Event) -> int:
     from analytics.store import StoreError
 
     count, result = 0, None
     try:
-        while result is None or result.behind:
+        while not stop.is_set() and (result is None or result.behind):
             result = poster.post_once()
             count += result.rows
     except StoreError as error:
@@ -200,12 +212,12 @@ def _post_once(poster: Any) -> int:
     return 0
 
 
-def _post_until_told(poster: Any) -> int:
+def _told_to_stop() -> threading.Event:
+    """Set by SIGTERM and SIGINT. Asked for before the slow imports: none may be missed."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    poster.run(stop)
-    return 0
+    return stop
 
 
 def run_traffic(args: argparse.Namespace) -> int:
@@ -220,10 +232,14 @@ def up_all(args: argparse.Namespace) -> int:
 
 
 def up_demo(args: argparse.Namespace) -> int:
+    from proxy.supervisor import Child
+    from sample_data.generator.demo_folder import prepare
+
+    server, folder = settings_of(args).server, prepare(settings_of(args).data_dir)
+    args.config, args.host, args.port = str(folder.settings), server.host, server.port
     settings = settings_of(args)
     command = [sys.executable, "-m", "meterline", "demo-traffic", "--url", address(settings)]
-    from proxy.supervisor import Child
-
+    threading.Thread(target=folder.fill_if_empty, daemon=True).start()
     return _up(args, settings, [Child(name="traffic", command=command)])
 
 

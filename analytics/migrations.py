@@ -6,12 +6,15 @@ later is a further step. Refuses to go back: a store from a newer Meterline is l
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable
 
 import duckdb
 
 from analytics import schema, views
+
+_log = logging.getLogger("meterline.store")
 
 Step = Callable[[duckdb.DuckDBPyConnection], None]
 
@@ -46,14 +49,22 @@ def migrate(con: duckdb.DuckDBPyConnection) -> None:
     try:
         for step in STEPS[version:]:
             step(con)
-        for statement in views.statements():
-            con.execute(statement)
         _set(con, "schema_version", str(len(STEPS)))
         _set(con, "views_version", str(views.VERSION))
         con.commit()
     except BaseException:
         con.rollback()
         raise
+    _renew_views(con)
+
+
+def _renew_views(con: duckdb.DuckDBPyConnection) -> None:
+    """A view that cannot be made (perhaps a table of the user's has its name) stops nothing."""
+    for statement in views.statements():
+        try:
+            con.execute(statement)
+        except duckdb.Error as error:
+            _log.warning("a view is missing: %s", error)
 
 
 def _versions(con: duckdb.DuckDBPyConnection) -> tuple[int, int]:

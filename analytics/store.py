@@ -193,12 +193,15 @@ def quoted(path: Path) -> str:
 
 
 def create(path: Path) -> None:
-    """Create an empty store in the older storage format; it appears whole or not at all."""
+    """Create a store without rows in the older storage format; it appears whole or not at all."""
     new = path.with_name(path.name + ".new")
     new.unlink(missing_ok=True)
     wal_of(path).unlink(missing_ok=True)  # of a store that is gone
     with duckdb.connect(":memory:", config=CONFIG) as con:
         con.execute(f"ATTACH '{quoted(new)}' AS fresh (STORAGE_VERSION '{STORAGE_VERSION}')")
+        con.execute("USE fresh")
+        con.execute("SET TimeZone = 'UTC'")
+        migrate(con)
     os.chmod(new, 0o600)
     os.rename(new, path)
 

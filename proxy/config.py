@@ -176,25 +176,26 @@ def resolved(settings: Settings, folder: Path) -> Settings:
 
 def parse(table: dict[str, Any], where: str) -> Settings:
     """Validated settings of a parsed file; `where` begins each line of a ConfigError."""
+    faults = _provider_faults(table.get("providers"))
     try:
         settings = Settings.model_validate(table)
     except ValidationError as error:
-        lines = [f"{where}: {_explain(fault)}" for fault in error.errors()]
-        raise ConfigError("\n".join(lines)) from None
-    faults = [fault for name, p in settings.providers.items() for fault in _provider(name, p)]
+        faults = [_explain(fault) for fault in error.errors()] + faults
     if faults:
         raise ConfigError("\n".join(f"{where}: {fault}" for fault in faults))
     return settings
 
 
-def _provider(name: str, provider: Provider) -> list[str]:
+def _provider_faults(providers: Any) -> list[str]:
+    """What the types cannot say: names that cannot be a path, addresses that are missing."""
     faults = []
-    if not name or name in ("-", "with", "v1", "v1beta") or "/" in name or "%" in name:
-        faults.append(f"providers.{name}: this name cannot be a path. Choose another.")
-    if name not in BUILT_IN and provider.base_url is None:
-        close = difflib.get_close_matches(name, BUILT_IN, 1)
-        hint = f" Or did you mean {close[0]}?" if close else ""
-        faults.append(f"providers.{name}: not built in, so it needs a base_url.{hint}")
+    for name, provider in providers.items() if isinstance(providers, dict) else ():
+        if not name or name in ("-", "with", "v1", "v1beta") or "/" in name or "%" in name:
+            faults.append(f"providers.{name}: this name cannot be a path. Choose another.")
+        if name not in BUILT_IN and isinstance(provider, dict) and "base_url" not in provider:
+            close = difflib.get_close_matches(name, BUILT_IN, 1)
+            hint = f" Or did you mean {close[0]}?" if close else ""
+            faults.append(f"providers.{name}: not built in, so it needs a base_url.{hint}")
     return faults
 
 

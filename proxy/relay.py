@@ -16,7 +16,7 @@ from dataclasses import replace
 from aiohttp import HttpVersion10, web
 from aiohttp.web_request import BaseRequest
 
-from proxy import exchange_id, headers, outgoing, request_body, websocket
+from proxy import exchange_id, headers, labels, outgoing, request_body, websocket
 from proxy.admission import Admitted, Head, admit, read_head
 from proxy.capture import Capture, Outcome
 from proxy.config import Settings
@@ -87,7 +87,7 @@ class Relay:
             method=request.method,
             target=mask_target(admitted.target if admitted else head.target),
             headers=head.journaled,
-            labels=admitted.labels if admitted else {},
+            labels=admitted.labels if admitted else labels.collect(head.labels, {}),
             key_id=self._key_hash.of_credential(head.credential) if head.credential else None,
             client=head.client,
             trace_id=head.trace_id,

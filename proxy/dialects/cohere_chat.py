@@ -42,7 +42,7 @@ class CohereChat:
         return RequestFacts(
             model=word(members.get("model")),
             stream=stream if isinstance(stream, bool) else None,
-            message_count=_message_count(members),
+            message_count=_message_count(members, cut=parse_error is not None),
             prompt_fingerprint=fingerprint(instructions, members.get("tools") or None),
             labels=body_labels(members),
             prompt_text=lambda: prose([members.get(name) for name in _PROMPT], _NO_TEXT),
@@ -63,12 +63,14 @@ def _leading(messages: Any) -> list[str]:
     return leading
 
 
-def _message_count(members: dict[str, Any]) -> int | None:
-    """Version 1 has the last message apart from those before it."""
+def _message_count(members: dict[str, Any], *, cut: bool) -> int | None:
+    """Version 1 has the last message apart from those before it, which a cut may have taken."""
     if isinstance(messages := members.get("messages"), list):
         return len(messages)
     said, message = members.get("chat_history"), members.get("message")
     if isinstance(message, str):
+        if said is None and cut:
+            return None
         return (len(said) if isinstance(said, list) else 0) + 1
     return 1 if isinstance(members.get("prompt"), str) else None
 

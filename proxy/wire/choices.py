@@ -61,7 +61,7 @@ def _read_stream(copy: Copy, answer: _Answer) -> str | None:
         unreadable -= 1  # the last one was cut with the stream
     if not answer.usage and (torn := copy.torn()):
         answer.add(torn[0])
-    answer.is_complete = (answer.is_complete or bool(answer.finishes)) and not copy.has_gap
+    answer.is_complete = (answer.is_complete or answer.has_finished) and not copy.has_gap
     return f"{unreadable} unreadable events" if unreadable else None
 
 
@@ -160,11 +160,15 @@ class _Answer:
             parse_error=parse_error or usage_doubt(usage),
         )
 
+    @property
+    def has_finished(self) -> bool:
+        """Whether every choice that called a tool has said why it ended; not all speakers say
+        that the stream does."""
+        return bool(self.finishes) and all(choice in self.finishes for choice, _ in self.calls)
+
     def _counts_calls(self, copy: Copy) -> bool:
-        """Of a cut answer the calls seen are reported, but not that there were none."""
-        if not self.has_choices or copy.has_gap:
-            return False
-        return self.is_complete or bool(self.names)
+        """Of a cut answer the names that were seen are reported, but not how many calls it made."""
+        return self.has_choices and self.is_complete and not copy.has_gap
 
 
 @dataclass(slots=True)

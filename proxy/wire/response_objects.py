@@ -121,7 +121,6 @@ class _Answer:
         elif response.get("status") == "failed":
             kind = kind or "failed"
         called = sum(_client_runs(item) for item in output)
-        counts_calls = ended or (called and not copy.has_gap)
         tier = word(response.get("service_tier"))
         return ReplyFacts(
             model=word(response.get("model")),
@@ -129,7 +128,7 @@ class _Answer:
             service_tier=None if tier == "auto" else tier,
             finish_reasons=self._finish_reasons(),
             tool_names=tuple(filter(None, (_tool_name(item) for item in output))) or None,
-            tool_call_count=called if counts_calls and bills else None,
+            tool_call_count=called if ended and bills else None,
             usage=usage,
             error_type=kind,
             error_message=message,

@@ -310,13 +310,22 @@ def test_an_error_in_plain_words_has_a_message_and_no_type(reading):
 def test_a_stream_that_was_cut_reports_what_was_seen(reading, stream):
     body = stream(called(call(0, "look", "", "a")), said("Hel"), said("lo"))
     facts = reading(CHAT).pieces(body[: body.index(b'"lo"')])
-    assert (facts.model, facts.tool_call_count) == ("m-1", 1)
+    assert (facts.model, facts.tool_names, facts.tool_call_count) == ("m-1", ("look",), None)
     assert (facts.usage, facts.finish_reasons, facts.parse_error) == (None, None, None)
     assert facts.text() == "lookHel"
 
 
 def test_a_cut_stream_does_not_say_that_there_were_no_calls(reading, stream):
     assert reading(CHAT).pieces(stream(said("x"), done=False)).tool_call_count is None
+
+
+def test_a_choice_that_ended_does_not_end_the_calls_of_another(reading, stream):
+    other = {**called(call(0, "seek", "{}", "b"))}
+    other["choices"] = [{**other["choices"][0], "index": 1}]
+    events = [called(call(0, "look", "{}", "a")), chunk(finish="tool_calls"), other]
+    assert reading(CHAT).pieces(stream(*events[:2], done=False)).tool_call_count == 1
+    assert reading(CHAT).pieces(stream(*events, done=False)).tool_call_count is None
+    assert reading(CHAT).pieces(stream(*events)).tool_call_count == 2
 
 
 def test_usage_behind_a_gap_is_read(reading, stream):
