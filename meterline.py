@@ -20,7 +20,18 @@ from typing import Any
 from proxy.config import ConfigError, Settings, load, parse
 from proxy.own import VERSION
 
-READING = ("top", "sql", "tail", "show", "reprice", "reparse", "clients", "doctor")
+READING = (
+    "top",
+    "sql",
+    "tail",
+    "show",
+    "reprice",
+    "reparse",
+    "export",
+    "prune",
+    "clients",
+    "doctor",
+)
 """Commands of analytics/commands, a module each."""
 SUPERVISED = "METERLINE_SUPERVISED_BY"
 

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from proxy.exchange import Attempt, Content, Decision, Exchange
 from proxy.journal import Closed, Opened
 
+INCOMPLETE = "its part of the journal is missing"
+"""The fault of an exchange of which some frames are lost."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unposted:

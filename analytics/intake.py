@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from analytics.found import Unposted
+from analytics.found import INCOMPLETE, Unposted
 from analytics.positions import Place, Positions, SegmentState
 from analytics.quarantine import keep
 from proxy.exchange import Loss
@@ -132,6 +132,8 @@ class _Collector:
             self._lose("journal entry unreadable", f"{keep(segment, damage)}: {error}"[:500])
             return
         place = Place(segment.name, item.start, item.kind)
+        if isinstance(entry, Lost) and not entry.count:
+            return  # blanked: what lay here was erased
         if isinstance(entry, Lost):
             at = _EPOCH + timedelta(microseconds=entry.at)
             self._batch.losses.append(Loss(noticed_at=at, reason=entry.reason, count=entry.count))
@@ -194,7 +196,7 @@ class _Collector:
                 request=b"".join(request),
                 response=b"".join(response),
                 orphan=not places,
-                fault="its part of the journal is missing" if missing or not opened else None,
+                fault=INCOMPLETE if missing or not opened else None,
             )
         )
 

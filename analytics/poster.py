@@ -24,6 +24,7 @@ from analytics.backlog import Backlog
 from analytics.batch import Prepared, is_empty, prepare, refit
 from analytics.cleaning import clean
 from analytics.found import Records
+from analytics.metrics import Exposition
 from analytics.migrations import StoreTooNew
 from analytics.positions import Outdated, Positions
 from analytics.prices import PriceBook
@@ -77,10 +78,12 @@ class Poster:
         self._prepared: Prepared | None = None
         self._untold: list[Loss] = []
         self._status = status.Status()
+        self._exposition = Exposition(data_dir)
         self._cleaned = 0.0
 
     def close(self) -> None:
         """Let another poster work here."""
+        self._exposition.write(self._status, now=True)
         os.close(self._lock)
 
     def run(self, stop: threading.Event) -> None:
@@ -91,6 +94,7 @@ class Poster:
             if now >= next_post and self._has_work():
                 next_post = time.monotonic() + self._turn(5.0)
             self._clean()
+            self._exposition.write(self._status)
             stop.wait(min(POLL_SECONDS, max(BREATH_SECONDS, next_post - time.monotonic())))
         while self._has_work() and self._turn(1.0) == BREATH_SECONDS:
             continue
@@ -154,6 +158,7 @@ class Poster:
         try:
             with store.write(self._path, wait_seconds=wait_seconds) as con:
                 rows.forget_billed(con)
+                self._exposition.begin(con)
                 self._status = replace(self._status, losses=rows.losses_so_far(con))
                 self._positions = positions.load(con)
         except store.StoreDamaged:
@@ -184,6 +189,7 @@ class Poster:
             positions.save(con, prepared.before, batch.after)
             con.commit()
             con.execute("CHECKPOINT")
+        self._exposition.add((r.exchange for r in records), [*batch.losses, *self._untold])
         return len(records)
 
     def _posted(self, now_at: Positions, more: bool, *, rows: bool) -> None:

@@ -19,6 +19,8 @@ from analytics.usage_columns import to_columns
 from proxy.exchange import Attempt, Content, Decision, Exchange, Loss
 from proxy.facts import Usage
 
+BILLED_DAYS = 35
+"""Providers keep answers for a month; so long is remembered what was billed."""
 _NOTHING_BILLED: dict[str, Any] = {
     **dict.fromkeys(to_columns(Usage())),
     **dict.fromkeys(("usage_source", "cost_status", "price_ref")),
@@ -100,34 +102,45 @@ def billed_once(con: duckdb.DuckDBPyConnection, records: Sequence[Records]) -> l
     fetched = [r.response_id for r in records if r.fetched and r.response_id]
     if not fetched:
         return list(records)
-    seen = _billed(con, fetched)
+    seen = set(billers(con, fetched))
     kept = []
     for record in records:
         response_id = record.response_id
         if response_id is not None:
             if record.fetched and response_id in seen:
-                row = replace(record.exchange, **_NOTHING_BILLED)
-                record = replace(record, exchange=row, response_id=None)
+                record = unbilled(record)
             else:
                 seen.add(response_id)
         kept.append(record)
     return kept
 
 
-def _billed(con: duckdb.DuckDBPyConnection, response_ids: list[str]) -> set[str]:
+def unbilled(record: Records) -> Records:
+    """The record without the usage that another exchange paid for."""
+    row = replace(record.exchange, **_NOTHING_BILLED)
+    return replace(record, exchange=row, response_id=None)
+
+
+def billers(
+    con: duckdb.DuckDBPyConnection, response_ids: Sequence[str], table: str = "billed_responses"
+) -> dict[str, str]:
+    """Which exchange each of these answers was billed to, where one was."""
     found = con.execute(
-        "SELECT response_id FROM billed_responses WHERE response_id IN (SELECT unnest(?))",
-        [response_ids],
+        f"SELECT response_id, CAST(min(exchange_id) AS VARCHAR) FROM {table} "
+        "WHERE response_id IN (SELECT unnest(?)) GROUP BY response_id",
+        [list(response_ids)],
     ).fetchall()
-    return {response_id for (response_id,) in found}
+    return dict(found)
 
 
-def remember_billed(con: duckdb.DuckDBPyConnection, records: Sequence[Records]) -> None:
-    """Note which answers are billed. Providers keep them for a month; so does this table."""
+def remember_billed(
+    con: duckdb.DuckDBPyConnection, records: Sequence[Records], table: str = "billed_responses"
+) -> None:
+    """Note which answers are billed."""
     billed = [r for r in records if r.response_id is not None]
     if not billed:
         return
-    table = pa.table(
+    noted = pa.table(
         {
             "response_id": pa.array([r.response_id for r in billed], pa.string()),
             "exchange_id": pa.array([r.exchange.exchange_id for r in billed], pa.string()),
@@ -136,8 +149,8 @@ def remember_billed(con: duckdb.DuckDBPyConnection, records: Sequence[Records]) 
             ),
         }
     )
-    con.register("billed", table)
-    con.execute("INSERT INTO billed_responses BY NAME SELECT * FROM billed")
+    con.register("billed", noted)
+    con.execute(f"INSERT INTO {table} BY NAME SELECT * FROM billed")
     con.unregister("billed")
 
 
@@ -147,4 +160,6 @@ def losses_so_far(con: duckdb.DuckDBPyConnection) -> int:
 
 
 def forget_billed(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("DELETE FROM billed_responses WHERE billed_at < now() - INTERVAL 35 DAY")
+    con.execute(
+        f"DELETE FROM billed_responses WHERE billed_at < now() - INTERVAL {BILLED_DAYS} DAY"
+    )

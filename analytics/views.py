@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from proxy.exchange import Exchange, columns
 
-VERSION = 1
+VERSION = 2
 """Raise it when a view changes: the store then creates all of them anew."""
 
 _DAY = "CAST(started_at AT TIME ZONE 'UTC' AS DATE)"
@@ -47,6 +47,61 @@ def _otel_spans() -> str:
     return "SELECT " + ",\n    ".join(fixed + attributes) + "\nFROM exchanges"
 
 
+_FOCUS = """WITH sides AS (
+    SELECT *, unnest(
+        CASE WHEN coalesce(input_cost_usd, 0) + coalesce(output_cost_usd, 0) = cost_usd
+        THEN [
+            {'meter': 'Input Tokens', 'tokens': input_tokens, 'cost': input_cost_usd},
+            {'meter': 'Output Tokens', 'tokens': output_tokens, 'cost': output_cost_usd}
+        ]
+        ELSE [{'meter': 'Requests', 'tokens': NULL, 'cost': cost_usd}] END
+    ) AS side
+    FROM exchanges WHERE cost_usd IS NOT NULL
+),
+charges AS (
+    SELECT *, if(side.tokens > 0, side.tokens, 1)::DECIMAL(38, 6) AS quantity,
+        if(side.tokens > 0, side.meter, 'Requests') AS meter,
+        coalesce(response_model, request_model, 'unknown') AS model
+    FROM sides WHERE side.cost IS NOT NULL
+)
+SELECT side.cost AS BilledCost,
+    coalesce(provider, 'unknown') AS BillingAccountId,
+    CAST(NULL AS VARCHAR) AS BillingAccountName,
+    'USD' AS BillingCurrency,
+    date_trunc('month', started_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS BillingPeriodStart,
+    (date_trunc('month', started_at AT TIME ZONE 'UTC') + INTERVAL 1 MONTH) AT TIME ZONE 'UTC'
+        AS BillingPeriodEnd,
+    'Usage' AS ChargeCategory,
+    CAST(NULL AS VARCHAR) AS ChargeClass,
+    concat(meter, ' of ', model) AS ChargeDescription,
+    'Usage-Based' AS ChargeFrequency,
+    date_trunc('hour', started_at) AS ChargePeriodStart,
+    date_trunc('hour', started_at) + INTERVAL 1 HOUR AS ChargePeriodEnd,
+    quantity AS ConsumedQuantity,
+    if(meter = 'Requests', 'Requests', 'Tokens') AS ConsumedUnit,
+    side.cost AS ContractedCost,
+    side.cost AS EffectiveCost,
+    coalesce(provider, 'unknown') AS HostProviderName,
+    coalesce(provider, 'unknown') AS InvoiceIssuerName,
+    side.cost AS ListCost,
+    'Standard' AS PricingCategory,
+    quantity AS PricingQuantity,
+    if(meter = 'Requests', 'Requests', 'Tokens') AS PricingUnit,
+    'AI and Machine Learning' AS ServiceCategory,
+    concat(coalesce(provider, 'unknown'), ' API') AS ServiceName,
+    coalesce(provider, 'unknown') AS ServiceProviderName,
+    'Generative AI' AS ServiceSubcategory,
+    concat_ws('/', coalesce(provider, 'unknown'), model, meter) AS SkuId,
+    meter AS SkuMeter,
+    concat_ws('/', coalesce(provider, 'unknown'), model, meter, coalesce(service_tier, 'standard'))
+        AS SkuPriceId,
+    tags AS Tags,
+    exchange_id AS x_ExchangeId,
+    feature AS x_Feature,
+    user_id AS x_User,
+    cost_status AS x_CostStatus
+FROM charges"""
+
 VIEWS: dict[str, tuple[str, str]] = {
     "spend_by_day": ("cost and tokens of each UTC day", _spend_by(f"{_DAY} AS day")),
     "spend_by_feature": ("the same by day and feature", _spend_by(f"{_DAY} AS day", "feature")),
@@ -83,6 +138,11 @@ WHERE cost_status IN ('unpriced', 'partial')
 GROUP BY ALL""",
     ),
     "otel_spans": ("one OpenTelemetry GenAI span per exchange", _otel_spans()),
+    "focus": (
+        "FOCUS 1.4 charges, input and output of each exchange; `meterline export focus` tells "
+        "every class of tokens apart",
+        _FOCUS,
+    ),
 }
 
 

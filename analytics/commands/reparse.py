@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from analytics.commands import CommandFailed, explained, output
-from analytics.commands.reprice import Counter
+from analytics.progress import Counter
 from analytics.tables import Column, Table, counted, write
 from proxy.config import Settings
 

@@ -9,9 +9,10 @@ import argparse
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from analytics.commands import CommandFailed, explained, output
+from analytics.progress import Counter
 from analytics.tables import Column, Table, counted, write
 from proxy.config import Settings
 
@@ -69,25 +70,6 @@ def _book(settings: Settings) -> PriceBook:
     from analytics.prices import PriceBook
 
     return PriceBook.of(settings)
-
-
-class Counter:
-    """How far it is, in one line that is written over. Silent where nobody watches."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-        self._shown = False
-
-    def show(self, done: int, total: int) -> None:
-        if self._out.isatty():
-            part = done / total if total else 1.0
-            self._out.write(f"\r{done:,} of {total:,} exchanges looked at ({part:.0%})")
-            self._out.flush()
-            self._shown = True
-
-    def end(self) -> None:
-        if self._shown:
-            self._out.write("\n")
 
 
 def _table(frame: pl.DataFrame, *, dry_run: bool) -> Table:

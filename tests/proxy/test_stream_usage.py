@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import orjson
 import pytest
@@ -68,7 +69,7 @@ def test_the_client_sees_what_it_asked_for_however_the_stream_is_cut(cuts: list[
     stream = b"".join(ASKED_FOR)
     edges = [0, *sorted(cuts), len(stream)]
     hide = UsageFilter()
-    shown = [hide.feed(stream[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    shown = [hide.feed(stream[a:b]) for a, b in pairwise(edges)]
     assert b"".join(shown) + hide.finish() == WITHOUT
 
 
@@ -79,7 +80,7 @@ def test_through_the_proxy_the_row_has_the_usage_and_the_client_does_not(
         {"providers.openai": {"base_url": provider.url, "inject_stream_usage": True}}
     )
 
-    def script(wire: Wire, message: Message) -> None:
+    def script(wire: Wire, _: Message) -> None:
         head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
         wire.send(head + b"Transfer-Encoding: chunked\r\n\r\n")
         for event in ASKED_FOR:
