@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from analytics.commands.reprice import Counter
+from analytics.progress import Counter
 from proxy.config import Price, Settings
 
 Function = Callable[..., Any]
