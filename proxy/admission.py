@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from proxy import credentials, headers, labels, routes
 from proxy.errors import Refusal, Speech, speech
@@ -20,26 +21,36 @@ from proxy.providers import DEFAULT
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
-    """What every request tells, also one that is refused."""
+class Fields(NamedTuple):
+    """What the header fields of a request say."""
 
-    target: str
     default_provider: str
     """Where a bare `/v1/...` goes: the SDK shows itself by a header that only it sends."""
-    content_length: int | None
+    anthropic: bool
     transfer_coding: str
     expects_continue: bool
     websocket: bool
     labels: list[tuple[str, str]]
     """Fields that may carry labels; names in lower case."""
-    speech: Speech
-    secrets: tuple[bytes, ...]
-    credential: str | None
+    secret: list[tuple[str, str]]
+    """Fields that carry credentials."""
     journaled: Headers
     client: str | None
     trace_id: str | None
     parent_span_id: str | None
+
+
+class Head(NamedTuple):
+    """What every request tells, also one that is refused."""
+
+    target: str
+    fields: Fields
+    raw: RawHeaders
+    """All fields but Content-Length."""
+    content_length: int | None
+    speech: Speech
+    secrets: tuple[bytes, ...]
+    credential: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +67,28 @@ class Admitted:
 
 
 def read_head(target: str, raw: RawHeaders) -> Head:
+    kept, length = [], None
+    for field in raw:
+        if headers.kind(field[0]).name == "content-length":
+            length = int(field[1])
+        else:
+            kept.append(field)
+    rest = tuple(kept)
+    fields = _read_fields(rest)
+    return Head(
+        target,
+        fields,
+        rest,
+        length,
+        speech(target, anthropic=fields.anthropic),
+        credentials.values(fields.secret, target),
+        credentials.credential(fields.secret, target),
+    )
+
+
+@lru_cache(maxsize=256)
+def _read_fields(raw: RawHeaders) -> Fields:
+    """A client sends the same fields again and again, but for the length: they are read once."""
     by_name: dict[str, str] = {}
     secret: list[tuple[str, str]] = []
     labelled: list[tuple[str, str]] = []
@@ -67,20 +100,16 @@ def read_head(target: str, raw: RawHeaders) -> Head:
             secret.append(pair)
         if known.label:
             labelled.append(pair)
-    length = by_name.get("content-length")
     trace = _TRACEPARENT.fullmatch(by_name.get("traceparent", ""))
-    return Head(
-        target=target,
+    return Fields(
         default_provider=_default_provider(by_name),
-        content_length=int(length) if length is not None else None,
+        anthropic="anthropic-version" in by_name,
         transfer_coding=by_name.get("transfer-encoding", "chunked"),
         expects_continue=by_name.get("expect", "").lower() == "100-continue",
         websocket=by_name.get("upgrade", "").lower() == "websocket"
         and "upgrade" in by_name.get("connection", "").lower(),
         labels=labelled,
-        speech=speech(target, anthropic="anthropic-version" in by_name),
-        secrets=credentials.values(secret, target),
-        credential=credentials.credential(secret, target),
+        secret=secret,
         journaled=headers.journaled(raw),
         client=_client(by_name.get("user-agent")),
         trace_id=trace[1] if trace else None,
@@ -88,29 +117,34 @@ def read_head(target: str, raw: RawHeaders) -> Head:
     )
 
 
-def admit(head: Head, raw: RawHeaders, own_credentials: Mapping[str, bool]) -> Admitted:
+def admit(head: Head, own_credentials: Mapping[str, bool]) -> Admitted:
     """Where the request goes, and with which fields. Raises Refusal.
 
     `own_credentials` has the known providers, and whether the proxy adds the credential there.
     """
     try:
-        route = routes.match(head.target, own_credentials, head.default_provider)
+        route = routes.match(head.target, own_credentials, head.fields.default_provider)
     except routes.NoRoute as error:
         raise Refusal(str(error), error.status, error.error_type) from None
-    if head.transfer_coding.lower() != "chunked":
+    if head.fields.transfer_coding.lower() != "chunked":
         raise Refusal("the only transfer coding taken is chunked", 400, "bad_headers")
     ours = own_credentials[route.provider]
     try:
-        forwarded = headers.request_headers(raw, drop_credentials=ours)
+        forwarded = _forwarded(head.raw, ours)
     except headers.BadHeaders as error:
         raise Refusal(str(error), 400, "bad_headers") from None
     return Admitted(
         provider=route.provider,
         target=credentials.without_parameters(route.target) if ours else route.target,
-        labels=labels.collect(head.labels, route.labels),
+        labels=labels.collect(head.fields.labels, route.labels),
         forwarded=forwarded,
-        websocket=head.websocket,
+        websocket=head.fields.websocket,
     )
+
+
+@lru_cache(maxsize=256)
+def _forwarded(raw: RawHeaders, drop_credentials: bool) -> list[tuple[bytes, bytes]]:
+    return headers.request_headers(raw, drop_credentials=drop_credentials)
 
 
 def _default_provider(fields: dict[str, str]) -> str:

@@ -103,8 +103,16 @@ class Provider(_Section):
 
 
 class Dashboard(_Section):
+    """Where the dashboard listens, and who may look where that is not this machine alone."""
+
     host: str = "127.0.0.1"
     port: Port = 8501
+    trusted_proxy: bool = False
+    """A proxy in front of it lets nobody in without a login of its own."""
+    hosts: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """The names by which browsers reach it, where `host` is not this machine alone."""
+    users: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Who may look after a login: addresses, or @example.com for a domain; none: all."""
 
 
 class Price(_Section):

@@ -25,6 +25,9 @@ from proxy.response import whole
 class ProviderConnection(ResponseHandler):
     """A connection to a provider."""
 
+    _heard_at: float | None = None
+    """When the provider was last heard, while it is its turn to speak."""
+
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
         """The failure of the connection is that of the body under way, too."""
         payload = self._payload
@@ -35,6 +38,34 @@ class ProviderConnection(ResponseHandler):
     def is_connected(self) -> bool:
         """Whether it can be used (again): no for one that was closed, failed or spoke unasked."""
         return super().is_connected() and not self.should_close
+
+    def _reschedule_timeout(self) -> None:
+        """One timer for the whole connection, which looks again when it rings: setting and
+        dropping one at each read is a tenth of what a small exchange costs."""
+        self._heard_at = self._loop.time() if self._read_timeout else None
+        if self._read_timeout and self._read_timeout_handle is None:
+            self._read_timeout_handle = self._loop.call_later(
+                self._read_timeout, self._look_at_silence
+            )
+
+    def _drop_timeout(self) -> None:
+        self._heard_at = None
+
+    def _look_at_silence(self) -> None:
+        self._read_timeout_handle = None
+        if self._heard_at is None or not self._read_timeout:
+            return
+        left = self._heard_at + self._read_timeout - self._loop.time()
+        if left <= 0:
+            self._on_read_timeout()
+        else:
+            self._read_timeout_handle = self._loop.call_later(left, self._look_at_silence)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        if self._read_timeout_handle is not None:
+            self._read_timeout_handle.cancel()
+            self._read_timeout_handle = None
 
     def park(self) -> None:
         """The answer is read: what comes from now on was not asked for, see is_connected."""

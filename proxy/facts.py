@@ -33,6 +33,8 @@ class Usage:
     image_input_tokens: int | None = None
     image_output_tokens: int | None = None
     web_searches: int | None = None
+    audio_seconds: float | None = None
+    """The length of the sound that was heard, where the provider states it."""
     cost_usd: Decimal | None = None
     raw: Any = None
     passes: tuple[Pass, ...] = ()

@@ -67,7 +67,7 @@ class Relay:
         try:
             if request.version < HttpVersion10:
                 raise Refusal("HTTP/1.0 or newer is needed", 400, "bad_version")
-            admitted = admit(head, raw, self._own_credentials)
+            admitted = admit(head, self._own_credentials)
         except Refusal as refusal:
             return await self._refused(self._capture(request, head, None, started), head, refusal)
         else:
@@ -86,12 +86,12 @@ class Relay:
             provider=admitted.provider if admitted else None,
             method=request.method,
             target=mask_target(admitted.target if admitted else head.target),
-            headers=head.journaled,
-            labels=admitted.labels if admitted else labels.collect(head.labels, {}),
+            headers=head.fields.journaled,
+            labels=admitted.labels if admitted else labels.collect(head.fields.labels, {}),
             key_id=self._key_hash.of_credential(head.credential) if head.credential else None,
-            client=head.client,
-            trace_id=head.trace_id,
-            parent_span_id=head.parent_span_id,
+            client=head.fields.client,
+            trace_id=head.fields.trace_id,
+            parent_span_id=head.fields.parent_span_id,
         )
         capture = self._settings.capture
         return Capture(

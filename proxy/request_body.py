@@ -40,7 +40,7 @@ async def read(request: BaseRequest, head: Head, capture: Capture, limit: int) -
     length = head.content_length
     if limit and length is not None and length > limit:
         raise _too_large(limit)
-    if head.expects_continue and request.transport:
+    if head.fields.expects_continue and request.transport:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     if length is None and not request.body_exists:
         return Body(b"", None)

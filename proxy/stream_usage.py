@@ -47,7 +47,7 @@ class UsageFilter:
     def feed(self, data: bytes) -> bytes:
         pieces = _BLANK_LINE.split(self._rest + data)
         self._rest = pieces.pop()
-        shown = []
+        shown: list[bytes] = []
         for event, blank_line in zip(pieces[::2], pieces[1::2], strict=True):
             if (kept := _without_usage(event)) is not None:
                 shown += (kept, blank_line)

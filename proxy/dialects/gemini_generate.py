@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -24,7 +25,8 @@ from proxy.wire.json_array import elements, last_element
 from proxy.wire.prose import prose
 from proxy.wire.request_document import read_document
 from proxy.wire.snake_case import camel_case, member
-from proxy.wire.sse import parsed
+from proxy.wire.skim import events_with
+from proxy.wire.sse import parsed, whole_text
 from proxy.wire.words import word
 
 _MODEL_PATH = re.compile(r"/(?:models|tunedModels|endpoints)/([^:]+):([A-Za-z]+)$")
@@ -48,21 +50,24 @@ _TELLING = (
     *(b"finishReason", b"functionCall", b"groundingMetadata", b"promptFeedback", b'"error"'),
     *(b'"index": 1', b'"index":1'),  # a further candidate, which must finish too
 )
+_CUMULATIVE = (b'"usageMetadata"',)
 _SNAKE_CASE = (b'"usage_metadata"', b'"finish_reason"', b'"function_call"')
 
 
 class Chunks(NamedTuple):
     """The chunks of an answer that tell more than text, whether it is known to end there, what
-    could not be read, and the blocks of lines that hold the text."""
+    could not be read, and the stream that holds the text."""
 
     found: list[dict[str, Any]]
     ended: bool
     parse_error: str | None = None
-    blocks: list[bytes] | None = None
+    streamed: Copy | None = None
 
     def text(self) -> str:
-        chunks = self.found if self.blocks is None else filter(None, map(_chunk, self.blocks))
-        return "".join(map(chunk_text, chunks))
+        if self.streamed is None:
+            return "".join(map(chunk_text, self.found))
+        blocks = event_blocks(self.streamed.segments)
+        return "".join(chunk_text(chunk) for block, _ in blocks if (chunk := _chunk(block)))
 
 
 class GeminiGenerate:
@@ -178,14 +183,10 @@ def _listed(copy: Copy) -> Chunks:
 
 
 def _streamed(copy: Copy, is_snake_case: bool) -> Chunks:
-    blocks = list(event_blocks(copy.segments))
     found: list[dict[str, Any]] = []
     unreadable = 0
-    telling = [name for name in _TELLING if any(name in part for part in copy.segments)]
-    edges = {0, len(blocks) - 1, len(blocks) - 2}
-    for place, (block, is_torn) in enumerate(blocks):
-        if not (is_snake_case or place in edges or any(name in block for name in telling)):
-            continue
+    read = event_blocks if is_snake_case else _telling_blocks
+    for block, is_torn in read(copy.segments):
         chunk = _chunk(block)
         if chunk is None:
             unreadable += not is_torn
@@ -194,7 +195,21 @@ def _streamed(copy: Copy, is_snake_case: bool) -> Chunks:
     reason = f"answer: {unreadable} events are not JSON" if unreadable else None
     if not (found or copy.has_gap):
         reason = "answer: neither JSON nor a stream of chunks"
-    return Chunks(found, ended=False, parse_error=reason, blocks=[block for block, _ in blocks])
+    return Chunks(found, ended=False, parse_error=reason, streamed=copy)
+
+
+def _telling_blocks(segments: Sequence[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """As `event_blocks`, without those that add nothing but text."""
+    for number, segment in enumerate(segments):
+        text = whole_text(segment)
+        first, blank, _ = text.partition(b"\n\n")
+        last = text.rpartition(b"\n\n")[2]
+        yield first, number > 0 or not blank
+        telling = events_with(
+            text, keys=_TELLING, cumulative=_CUMULATIVE, start=len(first) + len(blank)
+        )
+        for block in telling:
+            yield block, block == last
 
 
 def _chunk(block: bytes) -> dict[str, Any] | None:

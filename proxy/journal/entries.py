@@ -2,7 +2,8 @@
 
 Owns their shape and codec. Times are microseconds since the epoch, so that a head needs no date
 parsing. Unknown keys are dropped when a head is read, missing ones take their default: a journal
-written by another version stays readable.
+written by another version stays readable. Entries are never changed once made, yet not frozen:
+freezing triples the time to make one, on the request path.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import orjson
 Headers = list[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Opened:
     """An exchange began. Written before its first attempt, with the request's body so far."""
 
@@ -38,7 +39,7 @@ class Opened:
     parent_span_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Part:
     """More of the bodies of an exchange under way."""
 
@@ -47,7 +48,7 @@ class Part:
     exchange_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class AttemptMade:
     """One try against an upstream."""
 
@@ -70,7 +71,7 @@ class DecisionMade:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Closed:
     """An exchange ended. Written before the client gets the end of the answer.
 

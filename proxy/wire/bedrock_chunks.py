@@ -28,6 +28,8 @@ class Chunks:
 
     @property
     def all(self) -> list[bytes]:
+        if len(self.stretches) == 1:
+            return self.stretches[0]
         return [chunk for stretch in self.stretches for chunk in stretch]
 
 
@@ -40,8 +42,8 @@ def read_chunks(segments: Iterable[bytes]) -> Chunks:
             splitter.gap()
         stretches.append([])
         for message in splitter.feed(segment):
-            error = error_message(message) or error
             if message.event != "chunk":
+                error = error_message(message) or error
                 continue
             if (chunk := _unpacked(message.payload)) is None:
                 unreadable += 1
@@ -54,10 +56,10 @@ def read_chunks(segments: Iterable[bytes]) -> Chunks:
 
 
 def _unpacked(payload: bytes) -> bytes | None:
-    start = payload.find(_BYTES) + len(_BYTES)
+    packed, quote, _ = payload.partition(_BYTES)[2].partition(b'"')
     try:
-        if start >= len(_BYTES):
-            return a2b_base64(payload[start : payload.index(b'"', start)])
+        if quote:
+            return a2b_base64(packed)
         return a2b_base64(loads(payload)["bytes"])
     except (ValueError, TypeError, KeyError):
         return None

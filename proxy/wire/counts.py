@@ -1,6 +1,7 @@
 """Numbers as providers write them.
 
-Owns what counts as a count or an amount. Refuses to make 0 out of what is not there.
+Owns what counts as a count, a length of time or an amount. Refuses to make 0 out of what is not
+there.
 """
 
 from __future__ import annotations
@@ -25,6 +26,13 @@ def amount(value: Any) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return Decimal(str(value)) if 0 <= value < _LARGEST else None
+
+
+def seconds(value: Any) -> float | None:
+    """A length of time; None for anything that cannot be one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < _LARGEST else None
 
 
 def total(*parts: int | None) -> int | None:

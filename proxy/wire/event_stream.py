@@ -105,19 +105,23 @@ def _take(text: bytes, at: int, found: list[Message]) -> tuple[int, int]:
     Returns where they end, and how many bytes from there on the next one needs; 0 where none
     begins, or it is not what its checksum says.
     """
-    while at + _PRELUDE.size <= len(text):
-        length, headers, checksum = _PRELUDE.unpack_from(text, at)
-        if not _OVERHEAD + headers <= length < _LONGEST or crc32(text[at : at + 8]) != checksum:
+    # A long answer has a hundred thousand messages, and this loop is most of reading it.
+    total, prelude, own_checksum = len(text), _PRELUDE.unpack_from, _CHECKSUM.unpack_from
+    shortest, too_long = _PRELUDE.size, _LONGEST - _OVERHEAD
+    made, add = tuple.__new__, found.append
+    while at + shortest <= total:
+        length, headers, checksum = prelude(text, at)
+        if not headers <= length - _OVERHEAD < too_long or crc32(text[at : at + 8]) != checksum:
             return at, 0
-        start, end = at + _PRELUDE.size, at + length - _CHECKSUM.size
-        if at + length > len(text):
+        end = at + length - 4
+        if end + 4 > total:
             return at, length
-        if crc32(text[at:end]) != _CHECKSUM.unpack_from(text, end)[0]:
+        if crc32(text[at:end]) != own_checksum(text, end)[0]:
             return at, 0
-        payload = start + headers
-        found.append(Message(_headers(text[start:payload]), text[payload:end]))
-        at += length
-    return at, _PRELUDE.size
+        payload = at + 12 + headers
+        add(made(Message, (_headers(text[at + 12 : payload]), text[payload:end])))
+        at = end + 4
+    return at, shortest
 
 
 def _size(text: bytes, at: int) -> int:

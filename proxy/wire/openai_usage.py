@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from proxy.facts import Usage
-from proxy.wire.counts import amount, count
+from proxy.wire.counts import amount, count, seconds
 
 # https://docs.x.ai/developers/cost-tracking: one dollar is 10^10 ticks.
 _TICKS_PER_USD = Decimal(10) ** 10
@@ -54,6 +54,7 @@ def read_usage(raw: Any, *, hidden_output: bool = False) -> Usage | None:
         image_input_tokens=count(into.get("image_tokens")),
         image_output_tokens=count(out.get("image_tokens")),
         web_searches=_web_searches(raw),
+        audio_seconds=_audio_seconds(raw),
         cost_usd=reported_cost(raw),
         raw=raw,
     )
@@ -139,6 +140,12 @@ def _cache_write(raw: Mapping[str, Any], into: Mapping[str, Any]) -> int | None:
 def _hears(raw: dict[str, Any]) -> bool:
     """Whether input that the prompt's count leaves out was sound."""
     return bool(raw.get("prompt_audio_seconds"))
+
+
+def _audio_seconds(raw: dict[str, Any]) -> float | None:
+    """OpenAI says it of transcriptions that it bills by duration, Mistral of all sound."""
+    heard = seconds(raw.get("prompt_audio_seconds"))
+    return seconds(raw.get("seconds")) if raw.get("type") == "duration" else heard
 
 
 def _web_searches(raw: dict[str, Any]) -> int | None:

@@ -64,6 +64,9 @@ def test_transcription_is_billed_by_duration(reading):
     raw = {"type": "duration", "seconds": 7}
     usage = reading(HEAR).reply({"text": "Hello.", "usage": raw}).usage
     assert (usage.input_tokens, usage.output_tokens, usage.raw) == (None, None, raw)
+    assert usage.audio_seconds == 7
+    raw = {"prompt_audio_seconds": 12.5, "prompt_tokens": 4, "completion_tokens": 9}
+    assert reading(HEAR).reply({"text": "Hello.", "usage": raw}).usage.audio_seconds == 12.5
 
 
 def test_a_streamed_transcription_ends_with_its_usage(reading, stream):
