@@ -30,6 +30,8 @@ class Fields(NamedTuple):
     transfer_coding: str
     expects_continue: bool
     websocket: bool
+    cross_site: bool
+    """A browser says that another site's page sent it."""
     labels: list[tuple[str, str]]
     """Fields that may carry labels; names in lower case."""
     secret: list[tuple[str, str]]
@@ -108,6 +110,7 @@ def _read_fields(raw: RawHeaders) -> Fields:
         expects_continue=by_name.get("expect", "").lower() == "100-continue",
         websocket=by_name.get("upgrade", "").lower() == "websocket"
         and "upgrade" in by_name.get("connection", "").lower(),
+        cross_site=by_name.get("sec-fetch-site", "").lower() == "cross-site",
         labels=labelled,
         secret=secret,
         journaled=headers.journaled(raw),
@@ -129,6 +132,9 @@ def admit(head: Head, own_credentials: Mapping[str, bool]) -> Admitted:
     if head.fields.transfer_coding.lower() != "chunked":
         raise Refusal("the only transfer coding taken is chunked", 400, "bad_headers")
     ours = own_credentials[route.provider]
+    if ours and head.fields.cross_site:
+        # Any page could make the browser of whoever opens it spend the proxy's credential.
+        raise Refusal("pages of other sites must not use the proxy's credential", 403, "cross_site")
     try:
         forwarded = _forwarded(head.raw, ours)
     except headers.BadHeaders as error:

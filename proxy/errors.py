@@ -13,12 +13,14 @@ Speech = Literal["openai", "anthropic", "gemini"]
 
 _ANTHROPIC_TYPES = {
     400: "invalid_request_error",
+    403: "permission_error",
     404: "not_found_error",
     413: "request_too_large",
     504: "timeout_error",
 }
 _GOOGLE_STATUS = {
     400: "INVALID_ARGUMENT",
+    403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
     408: "DEADLINE_EXCEEDED",
     413: "INVALID_ARGUMENT",

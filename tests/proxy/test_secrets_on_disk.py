@@ -273,3 +273,19 @@ def test_files_and_folders_are_private_whatever_the_umask(
 
 def _mode(path: Path) -> int:
     return path.stat().st_mode & 0o777
+
+
+def test_a_page_of_another_site_cannot_spend_the_proxys_credential(
+    start_proxy: Callable[..., Meterline], provider: FakeProvider
+) -> None:
+    proxy = start_proxy(
+        {"providers.openai": {"base_url": provider.url, "api_key_env": "CANARY_KEY"}},
+        environment={"CANARY_KEY": "sk-canary-of-the-proxy"},
+    )
+    fields = [("Sec-Fetch-Site", "cross-site"), ("Origin", "https://evil.example")]
+    with connect(proxy.port) as wire:
+        wire.send(request("POST", "/openai/v1/chat/completions", fields, body=b"{}"))
+        seen = wire.answer()
+    assert seen.status == 403
+    assert b"cross_site" in seen.body
+    assert provider.requests == []
