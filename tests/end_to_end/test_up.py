@@ -9,6 +9,7 @@ import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -45,8 +46,9 @@ def children(pid: int) -> dict[int, list[str]]:
     """The child processes with their command lines."""
     found = {}
     for number in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        words = Path(f"/proc/{number}/cmdline").read_bytes().decode().split("\0")
-        found[int(number)] = words
+        with suppress(FileNotFoundError):  # it has ended since
+            words = Path(f"/proc/{number}/cmdline").read_bytes().decode().split("\0")
+            found[int(number)] = words
     return found
 
 
