@@ -28,9 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         own.add_argument("--part", metavar="PART", help="only this part of the report")
         # Both may also stand before the report's name; what is not given here leaves that alone.
         own.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS)
-        own.add_argument(
-            "--format", choices=("table", "json", "csv"), default=argparse.SUPPRESS
-        )
+        own.add_argument("--format", choices=("table", "json", "csv"), default=argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
