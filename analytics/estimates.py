@@ -6,11 +6,13 @@ gave no usage. Refuses to estimate what was not seen.
 
 from __future__ import annotations
 
-from analytics import tokens
+from analytics import prompt_tokens, tokens
 from analytics.found import Unposted
 from proxy.exchange import UsageSource
 from proxy.facts import Usage
 from proxy.reading import Reading
+from proxy.wire import coding
+from proxy.wire.request_document import read_document
 
 _NO_ESTIMATE = ("count", "retrieve", "list", "get", "delete", "cancel", "compact")
 
@@ -31,11 +33,24 @@ def usage_of(found: Unposted, read: Reading) -> tuple[Usage | None, UsageSource 
     prompt = request.prompt_text() if request and request.prompt_text else ""
     if not prompt and not answer:
         return None, None
+    said = tokens.estimate(prompt, model)
+    more = _around(found, read, model)
     usage = Usage(
-        input_tokens=tokens.estimate(prompt, model) if prompt else None,
+        input_tokens=said + more if prompt or more else None,
         output_tokens=tokens.estimate(answer, model) if answer else None,
     )
     return usage, "estimated"
+
+
+def _around(found: Unposted, read: Reading, model: str | None) -> int:
+    """The tokens of the prompt that are no text. Of a request with a gap nobody knows them."""
+    closed, opened = found.closed, found.opened
+    if opened is None or (closed is not None and closed.request_gap is not None):
+        return 0
+    codings = dict(opened.headers).get("content-encoding", "")
+    body = coding.decode(found.request, codings).data if codings else found.request
+    document, _ = read_document(body)
+    return prompt_tokens.around(document, read.dialect, model)
 
 
 def _may_be_estimated(found: Unposted, read: Reading) -> bool:

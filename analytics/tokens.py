@@ -14,6 +14,7 @@ from base64 import b64decode
 from functools import cache
 from importlib import import_module
 from importlib.resources import files
+from math import ceil
 from types import FunctionType
 from typing import Any, Literal
 
@@ -30,6 +31,11 @@ _CL100K = re.compile(
 )
 
 
+_CLAUDES_MORE = 1.2
+"""Claude's vocabulary is not public; it cuts the same text into a fifth more tokens (the median
+over recorded prompts of a hundred tokens and more)."""
+
+
 def estimate(text: str, model: str | None) -> int:
     """The number of tokens in `text`, as `model` would count them.
 
@@ -40,7 +46,8 @@ def estimate(text: str, model: str | None) -> int:
         return 0
     encode = _encoding(vocabulary(model)).encode_ordinary
     starts = range(0, len(text), PIECE_CHARACTERS)
-    return sum(len(encode(text[start : start + PIECE_CHARACTERS])) for start in starts)
+    count = sum(len(encode(text[start : start + PIECE_CHARACTERS])) for start in starts)
+    return ceil(count * _CLAUDES_MORE) if model and "claude" in model.lower() else count
 
 
 def vocabulary(model: str | None) -> Vocabulary:

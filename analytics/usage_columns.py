@@ -28,7 +28,12 @@ COLUMNS = (
     "web_searches",
 )
 _PICODOLLAR = Decimal("1e-12")
-_IN_DETAIL = ("cached_audio_input_tokens", "image_input_tokens", "image_output_tokens")
+_IN_DETAIL = (
+    "cached_audio_input_tokens",
+    "image_input_tokens",
+    "image_output_tokens",
+    "audio_seconds",
+)
 
 
 def to_columns(usage: Usage | None) -> dict[str, Any]:

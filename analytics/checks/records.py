@@ -4,7 +4,7 @@ usage."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from analytics.checks import Finding, fail, ok, warn
 from analytics.checks.machine import clock_at, size
 from analytics.migrations import STEPS
 from analytics.tables import printable
+from analytics.windows import Window
 from proxy.config import Settings
 
 _LAST_DAYS = "started_at > now() - INTERVAL 7 DAY"
@@ -158,31 +159,26 @@ def _toml(text: str) -> str:
 
 
 def _streams(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
-    rows = _dicts(
-        con,
-        f"""SELECT client, provider, dialect, count(*) AS n,
-            count(*) FILTER (usage_source IS DISTINCT FROM 'provider') AS without
-        FROM exchanges
-        WHERE {_LAST_DAYS} AND stream AND outcome = 'completed' AND cost_status IS NOT NULL
-        GROUP BY ALL HAVING without > 0 ORDER BY without DESC, client, provider""",
-    )
+    from analytics.queries import Selection
+    from analytics.queries.missing_usage import missing_usage
+
+    last_days = Window(since=datetime.now(UTC) - timedelta(days=7))
+    rows = missing_usage(con, Selection(window=last_days)).to_dicts()
     if not rows:
         yield ok("streams", "all completed streams of the last 7 days reported their usage")
     for row in rows[:_MOST]:
-        mend = (
-            "Its costs rest on estimates or are missing; the provider does not report usage here."
-        )
-        if row["dialect"] in ("openai_chat", "openai_completions"):
-            mend = 'Let it send "stream_options": {"include_usage": true} with its requests.'
         client = row["client"] or "unknown clients"
+        of = f" (feature {row['feature']})" if row["feature"] is not None else ""
+        told = f"{row['without_usage']:,} of {row['streams']:,} streams of {client}{of} to "
+        told += f"{row['provider']} came without usage"
+        if row["estimated"]:
+            told += f"; the tokens of {row['estimated']:,} are estimates"
         yield warn(
-            "streams",
-            printable(
-                f"{row['without']:,} of {row['n']:,} streams of {client} to {row['provider']} "
-                "came without usage"
-            ),
-            mend,
+            "streams", printable(told), printable(f"{row['mend'][0].upper()}{row['mend'][1:]}.")
         )
+    if len(rows) > _MOST:
+        left = sum(row["without_usage"] for row in rows[_MOST:])
+        yield warn("streams", f"{left:,} more streams without usage, of other clients and features")
 
 
 def _dicts(con: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:

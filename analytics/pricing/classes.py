@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from analytics.pricing.counts import INPUT_CLASSES, OUTPUT_CLASSES, SEARCH
+from analytics.pricing.counts import INPUT_CLASSES, OUTPUT_CLASSES, SEARCH, SOUND
 from analytics.pricing.rates import Rate
 
 if TYPE_CHECKING:
     from genai_prices.types import TieredPrices
 
+_SECOND = Decimal(1) / 3600
 _PRICE_KEYS = {
     "input": ("input_mtok",),
     "cache_read": ("cache_read_mtok",),
@@ -48,6 +49,9 @@ def rates_by_class(biller: str, model_id: str, prices: Mapping[str, Any]) -> dic
         rates[SEARCH] = _rate(prices["web_searches_kcount"], -3)
     elif prices.get("requests_kcount") is not None:
         rates[SEARCH] = Rate(Decimal(0))  # the fee per request is the fee for its searches
+    by_hour = prices.get("input_audio_hours") or prices.get("audio_hours")
+    if by_hour is not None and "input" not in rates:  # else it is the length of a session
+        rates[SOUND] = _rate(by_hour, 0).times(_SECOND)
     return rates
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from decimal import Decimal
 
 from proxy.facts import Usage
 
@@ -23,6 +24,8 @@ INPUT_CLASSES = (
 )
 OUTPUT_CLASSES = ("output", "reasoning", "audio_output", "image_output")
 SEARCH = "search"
+SOUND = "audio_seconds"
+"""Sound paid for by its length."""
 
 _COUNTED = tuple(
     f.name for f in fields(Usage) if f.name.endswith("_tokens") or f.name == "web_searches"
@@ -42,6 +45,7 @@ class Counts:
     input_known: bool
     output_known: bool
     searches: int
+    audio_seconds: Decimal
     contradictions: tuple[str, ...]
     total_input: int
     """All input, which decides the tier of prices that rise with its length."""
@@ -62,6 +66,7 @@ def count(usage: Usage) -> Counts:
         input_known=usage.input_tokens is not None,
         output_known=usage.output_tokens is not None,
         searches=_positive(usage.web_searches),
+        audio_seconds=Decimal(str(max(0.0, usage.audio_seconds or 0.0))),
         contradictions=tuple(contradictions),
         total_input=_positive(usage.input_tokens) or sum(inputs.values()),
     )

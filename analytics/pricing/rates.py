@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from analytics.pricing.counts import SEARCH, Counts
+from analytics.pricing.counts import SEARCH, SOUND, Counts
 
 INPUT_ONLY = frozenset({"embeddings", "rerank", "moderation"})
 """Operations whose answer has no output tokens, whatever the price list says of the model."""
@@ -65,6 +65,8 @@ class Sum:
 
 def apply(rates: Rates, counts: Counts, operation: str | None) -> Sum:
     """The cost of the counts. Searches and the request's own fee belong to the input's side."""
+    if SOUND in rates.by_class:
+        return _by_duration(rates.by_class[SOUND], counts)
     missing: list[str] = []
     length = counts.total_input
     input_usd = _side(rates, counts.input, counts.input_known, "input", length, missing)
@@ -84,6 +86,16 @@ def apply(rates: Rates, counts: Counts, operation: str | None) -> Sum:
         step=max((start for start in rates.steps if length > start), default=None)
         if rates.steps
         else None,
+    )
+
+
+def _by_duration(rate: Rate, counts: Counts) -> Sum:
+    """A model that is paid by the length of the sound: whatever it counts, tokens cost nothing."""
+    heard = counts.audio_seconds
+    return Sum(
+        input_usd=rate.usd * heard if heard else None,
+        output_usd=None,
+        missing=() if heard else (SOUND,),
     )
 
 

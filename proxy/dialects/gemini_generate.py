@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -21,11 +21,11 @@ from proxy.wire.event_blocks import event_blocks
 from proxy.wire.fingerprint import fingerprint
 from proxy.wire.gemini_answer import GeminiAnswer, chunk_text
 from proxy.wire.gemini_usage import embedding_usage
-from proxy.wire.json_array import elements, last_element
+from proxy.wire.json_array import elements, elements_with, last_element
 from proxy.wire.prose import prose
 from proxy.wire.request_document import read_document
-from proxy.wire.snake_case import camel_case, member
 from proxy.wire.skim import events_with
+from proxy.wire.snake_case import camel_case, member
 from proxy.wire.sse import parsed, whole_text
 from proxy.wire.words import word
 
@@ -56,18 +56,15 @@ _SNAKE_CASE = (b'"usage_metadata"', b'"finish_reason"', b'"function_call"')
 
 class Chunks(NamedTuple):
     """The chunks of an answer that tell more than text, whether it is known to end there, what
-    could not be read, and the stream that holds the text."""
+    could not be read, and a way to all chunks where those found are not all."""
 
     found: list[dict[str, Any]]
     ended: bool
     parse_error: str | None = None
-    streamed: Copy | None = None
+    all: Callable[[], Iterator[dict[str, Any]]] | None = None
 
     def text(self) -> str:
-        if self.streamed is None:
-            return "".join(map(chunk_text, self.found))
-        blocks = event_blocks(self.streamed.segments)
-        return "".join(chunk_text(chunk) for block, _ in blocks if (chunk := _chunk(block)))
+        return "".join(map(chunk_text, self.found if self.all is None else self.all()))
 
 
 class GeminiGenerate:
@@ -162,24 +159,31 @@ def _chunks(copy: Copy) -> Chunks:
     if not copy.is_json:
         return _streamed(copy, is_snake_case)
     if copy.segments[0].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
-        chunks = _listed(copy)
+        chunks = _listed(copy, skim=not is_snake_case)
     else:
         document = copy.document()
         reason = document.parse_error and f"answer: {document.parse_error}"
         # Cut or not, what a single object says of its usage is final.
         chunks = Chunks([_unwrapped(document.value)], ended=True, parse_error=reason)
     if is_snake_case:
-        return chunks._replace(found=[camel_case(chunk) for chunk in chunks.found])
+        return chunks._replace(found=[camel_case(chunk) for chunk in chunks.found], all=None)
     return chunks
 
 
-def _listed(copy: Copy) -> Chunks:
-    found, ended = elements(copy.segments[0])
+def _listed(copy: Copy, *, skim: bool) -> Chunks:
+    listed = copy.segments[0]
+    found, ended = (skim and elements_with(listed, _TELLING)) or elements(listed)
     if copy.has_gap:
         last = last_element(copy.segments[-1], "candidates")
         found += [last] if last else []
         ended = last is not None
-    return Chunks([_unwrapped(chunk) for chunk in found], ended)
+    return Chunks([_unwrapped(chunk) for chunk in found], ended, all=lambda: _all_listed(copy))
+
+
+def _all_listed(copy: Copy) -> Iterator[dict[str, Any]]:
+    yield from map(_unwrapped, elements(copy.segments[0])[0])
+    if copy.has_gap:
+        yield _unwrapped(last_element(copy.segments[-1], "candidates"))
 
 
 def _streamed(copy: Copy, is_snake_case: bool) -> Chunks:
@@ -195,7 +199,13 @@ def _streamed(copy: Copy, is_snake_case: bool) -> Chunks:
     reason = f"answer: {unreadable} events are not JSON" if unreadable else None
     if not (found or copy.has_gap):
         reason = "answer: neither JSON nor a stream of chunks"
-    return Chunks(found, ended=False, parse_error=reason, streamed=copy)
+    return Chunks(found, ended=False, parse_error=reason, all=lambda: _all_streamed(copy))
+
+
+def _all_streamed(copy: Copy) -> Iterator[dict[str, Any]]:
+    for block, _ in event_blocks(copy.segments):
+        if chunk := _chunk(block):
+            yield chunk
 
 
 def _telling_blocks(segments: Sequence[bytes]) -> Iterator[tuple[bytes, bool]]:

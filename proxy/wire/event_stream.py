@@ -111,11 +111,12 @@ def _take(text: bytes, at: int, found: list[Message]) -> tuple[int, int]:
     made, add = tuple.__new__, found.append
     while at + shortest <= total:
         length, headers, checksum = prelude(text, at)
-        if not headers <= length - _OVERHEAD < too_long or crc32(text[at : at + 8]) != checksum:
+        if not headers <= length - _OVERHEAD < too_long:
             return at, 0
         end = at + length - 4
         if end + 4 > total:
-            return at, length
+            return at, length if crc32(text[at : at + 8]) == checksum else 0
+        # The message's checksum covers the prelude and that of the prelude.
         if crc32(text[at:end]) != own_checksum(text, end)[0]:
             return at, 0
         payload = at + 12 + headers

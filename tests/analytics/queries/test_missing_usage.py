@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import polars as pl
+import pytest
+
+from analytics import rows, store
+from analytics.found import Records
+from analytics.queries import Selection
+from analytics.queries.missing_usage import mend, missing_usage
+from proxy.exchange import Exchange
+
+AT = datetime(2026, 11, 10, 12, tzinfo=UTC)
+
+
+def stream(**values: Any) -> Exchange:
+    """A completed stream without usage."""
+    defaults: dict[str, Any] = {
+        "exchange_id": str(uuid4()),
+        "started_at": AT,
+        "outcome": "completed",
+        "stream": True,
+        "client": "OpenAI/Python 3.54.0",
+        "provider": "openai",
+        "dialect": "openai_chat",
+        "cost_status": "unpriced",
+    }
+    return Exchange(**(defaults | values))
+
+
+def told(path: Path, *exchanges: Exchange) -> pl.DataFrame:
+    with store.write(path) as con:
+        rows.insert(con, rows.rows_of([Records(exchange=each) for each in exchanges]))
+        return missing_usage(con, Selection())
+
+
+PROVIDED = {"usage_source": "provider", "cost_status": "priced", "cost_usd": Decimal(1)}
+ESTIMATED = {"usage_source": "estimated", "cost_status": "estimated", "cost_usd": Decimal("0.5")}
+
+
+def test_streams_are_told_by_client_and_feature(tmp_path: Path) -> None:
+    found = told(
+        tmp_path / "meterline.duckdb",
+        stream(feature="chat"),
+        stream(feature="chat", **ESTIMATED),
+        stream(feature="chat", **PROVIDED),
+        stream(feature="draft", client="curl/8"),
+        stream(feature="fine", **PROVIDED),
+    )
+    assert found.select("client", "feature", "streams", "without_usage", "estimated").rows() == [
+        ("OpenAI/Python 3.54.0", "chat", 3, 2, 1),
+        ("curl/8", "draft", 1, 1, 0),
+    ]
+    assert found["share"].to_list() == [2 / 3, 1.0]
+    assert found["cost_usd"].to_list() == [Decimal("0.5"), None]
+    assert "include_usage" in found["mend"][0]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"stream": False},
+        {"stream": None},
+        {"outcome": "client_disconnected"},
+        {"cost_status": None},
+        PROVIDED,
+    ],
+)
+def test_what_had_no_usage_to_tell_is_left_out(tmp_path: Path, values: dict[str, Any]) -> None:
+    assert told(tmp_path / "meterline.duckdb", stream(**values)).is_empty()
+
+
+@pytest.mark.parametrize(
+    ("client", "words"),
+    [
+        ("AsyncOpenAI/Python 3.54.0", '{"include_usage": True}'),
+        ("OpenAI/JS 6.1.0", "{ include_usage: true }"),
+        ("OpenAI/Go 3.0.0", "IncludeUsage"),
+        ("OpenAI/Java 4.0.0", "includeUsage(true)"),
+        ("curl/8.5.0", '"stream_options": {"include_usage": true}'),
+        (None, '"stream_options": {"include_usage": true}'),
+    ],
+)
+def test_each_client_has_its_own_mend(client: str | None, words: str) -> None:
+    told = mend(client, "groq", "openai_chat")
+    assert words in told
+    assert "[providers.groq]" in told
+
+
+def test_where_asking_does_not_help_nothing_is_promised() -> None:
+    assert "include_usage" not in mend("OpenAI/Python 3.54.0", "ollama", "ollama")
