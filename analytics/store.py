@@ -18,6 +18,10 @@ import duckdb
 from analytics.migrations import migrate
 from analytics.turnstile import TurnstileBusy, admitted
 
+Connection = duckdb.DuckDBPyConnection
+QueryError = duckdb.Error
+"""What is wrong with a statement, for callers that do not know DuckDB otherwise."""
+
 NAME = "meterline.duckdb"
 STORAGE_VERSION = "v1.5.0"
 LOCKED_DOWN_MEMORY = "512MB"
