@@ -27,6 +27,7 @@ READING = (
     "show",
     "reprice",
     "reparse",
+    "report",
     "export",
     "prune",
     "clients",
@@ -74,7 +75,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _running(commands: Any) -> None:
     """The commands that run until they are ended."""
-    up = _command(commands, "up", "run the proxy and the poster; Ctrl-C ends both", up_all)
+    up = _command(
+        commands, "up", "run the proxy, the poster and the dashboard; Ctrl-C ends them", up_all
+    )
     demo = _command(
         commands, "demo", "the same with live synthetic traffic, no key needed", up_demo
     )
@@ -85,6 +88,12 @@ def _running(commands: Any) -> None:
         command.add_argument("--port", type=int, help="listen here instead of server.port")
     post = _command(commands, "post", "move journal entries into the store", run_poster)
     post.add_argument("--once", action="store_true", help="post what there is, then end")
+    show = _command(commands, "dashboard", "run the dashboard alone", run_dashboard)
+    show.add_argument("--host", help="listen here instead of dashboard.host")
+    show.add_argument("--port", type=int, help="listen here instead of dashboard.port")
+    show.add_argument("--after", metavar="URL", help=argparse.SUPPRESS)
+    for command in (up, demo):
+        command.add_argument("--no-dashboard", action="store_true", help="leave it out")
     traffic = _command(commands, "demo-traffic", None, run_traffic)
     traffic.add_argument("--url", required=True)
 
@@ -231,6 +240,23 @@ def _told_to_stop() -> threading.Event:
     return stop
 
 
+def run_dashboard(args: argparse.Namespace) -> int:
+    from dashboard.launch import CannotShow, run
+
+    settings = load(args.config)
+    given = {key: value for key in ("host", "port") if (value := getattr(args, key))}
+    shown = {**settings.dashboard.model_dump(), **given}
+    chosen = parse({"dashboard": shown}, "command line").dashboard
+    if args.after:
+        _wait_until_ready(args.after)
+    try:
+        run(settings.model_copy(update={"dashboard": chosen}), args.config)
+    except CannotShow as error:
+        print(f"meterline dashboard: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 def run_traffic(args: argparse.Namespace) -> int:
     from sample_data.traffic import run
 
@@ -247,11 +273,14 @@ def up_demo(args: argparse.Namespace) -> int:
     from sample_data.generator.demo_folder import prepare
 
     server, folder = settings_of(args).server, prepare(settings_of(args).data_dir)
+    port = settings_of(args).dashboard.port
     args.config, args.host, args.port = str(folder.settings), server.host, server.port
     settings = settings_of(args)
+    shown = settings.dashboard.model_copy(update={"port": port})
+    settings = settings.model_copy(update={"dashboard": shown})
     command = [sys.executable, "-m", "meterline", "demo-traffic", "--url", address(settings)]
-    threading.Thread(target=folder.fill_if_empty, daemon=True).start()
-    return _up(args, settings, [Child(name="traffic", command=command)])
+    with folder.filling():
+        return _up(args, settings, [Child(name="traffic", command=command)])
 
 
 def _up(args: argparse.Namespace, settings: Settings, more: list[Any]) -> int:
@@ -264,13 +293,36 @@ def _up(args: argparse.Namespace, settings: Settings, more: list[Any]) -> int:
     except CannotServe as error:
         print(f"meterline up: {error}", file=sys.stderr)
         return 2
+    try:
+        shown = [] if args.no_dashboard else _dashboard(args, settings)
+    except ConfigError as error:
+        print(f"meterline up: {error}", file=sys.stderr)
+        return 2
     children = [
         _child("proxy", args, "proxy", *_address(args)),
         *more,
         _child("poster", args, "post"),
+        *shown,
     ]
-    threading.Thread(target=_welcome, args=(settings,), daemon=True).start()
+    threading.Thread(target=_welcome, args=(settings, bool(shown)), daemon=True).start()
     return _supervise(children, settings)
+
+
+def _dashboard(args: argparse.Namespace, settings: Settings) -> list[Any]:
+    """The dashboard's part, none where its port is taken: traffic goes on without it. It waits
+    for the proxy, whose start it shall not slow down. Raises ConfigError."""
+    from dashboard.launch import CannotShow, check, is_free
+
+    try:
+        check(settings.dashboard)
+    except CannotShow as error:
+        raise ConfigError(f"{error} Or use --no-dashboard.") from None
+    port = settings.dashboard.port
+    if not is_free(settings.dashboard):
+        print(f"meterline up: no dashboard: port {port} is taken", file=sys.stderr, flush=True)
+        return []
+    words = ("dashboard", "--port", str(port), "--after", address(settings))
+    return [_child("dashboard", args, *words)]
 
 
 def _supervise(children: list[Any], settings: Settings) -> int:
@@ -293,19 +345,31 @@ def _address(args: argparse.Namespace) -> list[str]:
     return host + (["--port", str(args.port)] if args.port else [])
 
 
-def _welcome(settings: Settings) -> None:
-    """Once the proxy answers, tell how to use it."""
+def _wait_until_ready(url: str, path: str = "/-/ready") -> bool:
+    """Whether a server answered within half a minute."""
     import urllib.request
 
-    url = address(settings)
     for _ in range(600):
         try:
-            with urllib.request.urlopen(f"{url}/-/ready", timeout=1):
-                break
+            with urllib.request.urlopen(url + path, timeout=1):
+                return True
         except OSError:
             time.sleep(0.05)
+    return False
+
+
+def _welcome(settings: Settings, is_shown: bool) -> None:
+    """Once the proxy answers, tell how to use it; once the dashboard does, where it is."""
+    url = address(settings)
+    _wait_until_ready(url)
     words = {"url": url, "meterline": _own_name(), "store": _shown(settings.store_path)}
     print(_WELCOME.format(**words), flush=True)
+    if is_shown:
+        from dashboard.launch import address as address_of
+
+        shown = address_of(settings.dashboard)
+        if _wait_until_ready(shown, "/_stcore/health"):
+            print(f"The dashboard is at {shown}\n", flush=True)
 
 
 _WELCOME = """

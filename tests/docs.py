@@ -16,6 +16,7 @@ from pathlib import Path
 
 from analytics import schema, views
 from proxy import config
+from tests import coverage_table
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -40,7 +41,12 @@ def main() -> int:
 
 def with_generated(text: str) -> str:
     """The README with its generated tables renewed."""
-    for name, table in (("exchanges", schema.markdown()), ("views", views.markdown())):
+    tables = (
+        ("exchanges", schema.markdown()),
+        ("views", views.markdown()),
+        ("coverage", coverage_table.markdown()),
+    )
+    for name, table in tables:
         text = re.sub(
             rf"(<!-- {name} -->\n).*?(<!-- end -->)",
             lambda found, table=table: f"{found[1]}{table}{found[2]}",

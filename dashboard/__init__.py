@@ -1,0 +1,1 @@
+"""The dashboard: what the store knows, to look at. Depends on analytics only."""

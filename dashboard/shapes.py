@@ -1,0 +1,235 @@
+"""Charts that are not over time: spreads, areas, waterfalls, steps.
+
+Owns these shapes, with the rules of dashboard/charts.py. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from dashboard.charts import UNITS, Option, name_of
+from dashboard.colours import BAD, GOOD, MIDDLE, REST, colour
+from dashboard.figures import number, seconds, usd, usd_format
+from dashboard.texts import shortened, visible
+
+_CATEGORIES: Option = {
+    "type": "category",
+    "inverse": True,
+    "axisTick": {"show": False},
+    "axisLine": {"show": False},
+}
+_GRID: Option = {"left": 4, "right": 16, "top": 28, "bottom": 4, "containLabel": True}
+
+
+def spread(
+    names: Sequence[str],
+    quantiles: Sequence[tuple[float | None, float | None, float | None]],
+    shades: Sequence[str],
+    *,
+    unit: str = "seconds",
+) -> Option:
+    """For each name a bar from p50 to p95 and a thinner one to p99."""
+    known = [tuple(0.0 if each is None else each for each in row) for row in quantiles]
+    reaches = [(max(0.0, b - a), max(0.0, c - b)) for a, b, c in known]
+
+    def layer(title: str, values: Sequence[float], opacity: float) -> Option:
+        data = [
+            {"value": value, "itemStyle": {"color": shade, "opacity": opacity}}
+            for value, shade in zip(values, shades, strict=True)
+        ]
+        return {
+            "type": "bar",
+            "stack": "spread",
+            "name": title,
+            "data": data,
+            "barMaxWidth": 14,
+            "itemStyle": {"color": REST, "opacity": opacity},
+        }
+
+    return {
+        "grid": _GRID,
+        "legend": {"top": 0, "icon": "roundRect", "itemWidth": 10, "selectedMode": False},
+        "xAxis": {"type": "value", "axisLabel": {"formatter": _unit(unit)}, "splitNumber": 4},
+        "yAxis": {**_CATEGORIES, "data": [shortened(visible(name), 30) for name in names]},
+        "series": [
+            layer("to p50", [row[0] for row in known], 0.9),
+            layer("to p95", [row[0] for row in reaches], 0.45),
+            layer("to p99", [row[1] for row in reaches], 0.2),
+        ],
+        "animationDuration": 250,
+    }
+
+
+def _unit(unit: str) -> str:
+    return "{value} s" if unit == "seconds" else "{value}"
+
+
+def treemap(found: pl.DataFrame, known: Mapping[str, str]) -> Option:
+    """Areas of spend: the first dimension, and the second within it. See queries/cross.py."""
+    boxes = []
+    for keys, cells in found.group_by(["part", "name"], maintain_order=True):
+        part, name = str(keys[0]), None if keys[1] is None else str(keys[1])
+        children = [
+            {"name": name_of(cell["column_name"], cell["column_part"]), "value": _positive(cell)}
+            for cell in cells.to_dicts()
+            if _positive(cell) > 0
+        ]
+        if children:
+            shade = dict.fromkeys(("color", "borderColor"), colour(name, part, known))
+            boxes.append({"name": name_of(name, part), "children": children, "itemStyle": shade})
+    values = [number(value) for value in found["cost_usd"]]
+    return {
+        "tooltip": {"confine": True, "valueFormatter": usd_format(values)},
+        "series": [
+            {
+                "type": "treemap",
+                "data": boxes,
+                "roam": False,
+                "nodeClick": False,
+                "breadcrumb": {"show": False},
+                "width": "100%",
+                "height": "100%",
+                "top": 0,
+                "left": 0,
+                "label": {"color": "#ffffff", "fontSize": 11, "overflow": "truncate"},
+                "upperLabel": {
+                    "show": True,
+                    "height": 22,
+                    "color": "#ffffff",
+                    "fontWeight": "bold",
+                    "overflow": "truncate",
+                },
+                "levels": [
+                    {"itemStyle": {"gapWidth": 3, "borderWidth": 0}, "upperLabel": {"show": False}},
+                    {"itemStyle": {"gapWidth": 1, "borderWidth": 1}, "upperLabel": {"show": True}},
+                ],
+            }
+        ],
+        "animationDuration": 250,
+    }
+
+
+def _positive(cell: Mapping[str, Any]) -> float:
+    return max(0.0, number(cell["cost_usd"]) or 0.0)
+
+
+def waterfall(
+    before: float, causes: Sequence[tuple[str, float]], after: float, *, titles: tuple[str, str]
+) -> Option:
+    """From one sum to another by its causes: up in red, down in green."""
+    names, bases, rises, falls, ends = [titles[0]], [0.0], [0.0], [0.0], [before]
+    level = before
+    for name, amount in causes:
+        names.append(name)
+        bases.append(min(level, level + amount))
+        rises.append(max(0.0, amount))
+        falls.append(max(0.0, -amount))
+        ends.append(0.0)
+        level += amount
+    names.append(titles[1])
+    for column, value in ((bases, 0.0), (rises, 0.0), (falls, 0.0), (ends, after)):
+        column.append(value)
+    amounts = [before, *(amount for _, amount in causes), after]
+    labels = [
+        usd(each) if place in (0, len(amounts) - 1) or each < 0 else f"+{usd(each)}"
+        for place, each in enumerate(amounts)
+    ]
+    return {
+        "grid": {"left": 8, "right": 8, "top": 24, "bottom": 8, "containLabel": True},
+        "xAxis": {
+            "type": "category",
+            "data": names,
+            "axisTick": {"show": False},
+            "axisLabel": {"interval": 0, "width": 54, "overflow": "break"},
+        },
+        "yAxis": {"type": "value", "axisLabel": {"formatter": "${value}"}, "splitNumber": 4},
+        "series": [
+            {**_column(bases, "transparent", []), "silent": True},
+            _column(ends, "#6c7bd9", labels),
+            _column(rises, BAD, labels),
+            _column(falls, GOOD, labels),
+        ],
+        "animationDuration": 250,
+    }
+
+
+def _column(values: Sequence[float], shade: str, labels: Sequence[str]) -> Option:
+    """One layer of a waterfall; its label stands where it has a height."""
+    data: list[Any] = [
+        {
+            "value": value,
+            "label": {"show": bool(labels) and value > 0, "position": "top", "formatter": label},
+        }
+        for value, label in zip(values, labels or [""] * len(values), strict=True)
+    ]
+    style = {"color": shade, "borderRadius": 3}
+    return {"type": "bar", "stack": "sum", "data": data, "itemStyle": style, "barMaxWidth": 56}
+
+
+_KINDS = {"run": REST, "branch": REST, "session": REST, "tool": MIDDLE}
+
+
+def steps(found: pl.DataFrame, known: Mapping[str, str]) -> Option:
+    """A session as bars from each step's beginning to its end; see queries/session.py."""
+    rows = found.to_dicts()
+    data = [
+        {
+            "value": max(row["seconds"] or 0.0, 0.0),
+            "itemStyle": {"color": _shade(row, known), "borderRadius": 3},
+            "label": {"show": True, "position": "right", "formatter": _figures(row)},
+        }
+        for row in rows
+    ]
+    names = [f"{row['number']}{_indent(row)}{_step(row)}" for row in rows]
+    return {
+        "grid": {"left": 250, "right": 120, "top": 4, "bottom": 24, "containLabel": False},
+        "tooltip": {"trigger": "item", "confine": True, "valueFormatter": UNITS["seconds"]},
+        "xAxis": {"type": "value", "axisLabel": {"formatter": "{value} s"}},
+        "yAxis": {**_CATEGORIES, "data": names, "axisLabel": {"align": "left", "margin": 244}},
+        "series": [
+            {
+                "type": "bar",
+                "stack": "time",
+                "data": [row["offset_seconds"] for row in rows],
+                "itemStyle": {"color": "transparent"},
+                "silent": True,
+                "tooltip": {"show": False},
+            },
+            {
+                "type": "bar",
+                "stack": "time",
+                "data": data,
+                "barMaxWidth": 14,
+                "barMinHeight": 3,
+                "selectedMode": "single",
+            },
+        ],
+        "animationDuration": 250,
+    }
+
+
+def _indent(row: Mapping[str, Any]) -> str:
+    """Spaces that are not folded into one."""
+    return "\u2003" * int(row["depth"])
+
+
+def _shade(row: Mapping[str, Any], known: Mapping[str, str]) -> str:
+    if row["kind"] == "call":
+        failed = row["outcome"] not in ("completed", "cached")
+        return BAD if failed else colour(row["name"], "group", known)
+    return _KINDS[str(row["kind"])]
+
+
+def _step(row: Mapping[str, Any]) -> str:
+    name = shortened(visible(row["name"] or "not labelled"), 26)
+    if row["kind"] == "call":
+        return f"again: {name}" if row["retry_of"] else name
+    return name if row["kind"] == "tool" else f"{row['kind']} {name}"
+
+
+def _figures(row: Mapping[str, Any]) -> str:
+    took = "" if row["seconds"] is None else seconds(row["seconds"])
+    return took if row["kind"] == "tool" else f"{took}  {usd(row['cost_usd'])}"

@@ -1,0 +1,200 @@
+"""Reliability: what fails, where and when, what was tried again, and what is slow."""
+
+from __future__ import annotations
+
+import polars as pl
+import streamlit as st
+
+from analytics.queries.decisions import decisions
+from analytics.queries.failures import OUTCOMES, error_kinds, failed_attempts, failures
+from analytics.queries.listing import listing
+from analytics.queries.over_time import durations_over_time, over_time
+from dashboard import charts, drill, figures, pages, parts
+from dashboard.colours import PALETTE
+from dashboard.reading import View
+from dashboard.texts import literal
+
+WORDS = {
+    "provider_error": "Provider errors",
+    "upstream_failed": "Broken answers",
+    "timed_out": "Timeouts",
+    "client_disconnected": "Client left",
+    "interrupted": "Interrupted",
+    "refused": "Refused by a rule",
+}
+
+
+def page(now: View) -> None:
+    found = now.ask(failures, "provider", now.selection, limit=12)
+    total = found.filter(part="total").row(0, named=True)
+    if total["exchanges"] == 0:
+        pages.nothing_selected(now)
+        return
+    figures_of(now, total)
+    over(now)
+    by_group(now)
+    kinds(now)
+    tries(now)
+    with st.container(border=True):
+        st.markdown("**Slowest requests** · select one to read it")
+        parts.exchanges(now.ask(listing, now.selection, sort="duration", limit=10), key="slowest")
+
+
+def figures_of(now: View, total: dict[str, object]) -> None:
+    before: dict[str, object] = {}
+    if now.earlier is not None:
+        before = now.ask(failures, "provider", now.earlier).filter(part="total").row(0, named=True)
+    shown = {
+        "error_share": ("Error rate", figures.share),
+        "errors": ("Errors", figures.count),
+        "rate_limited": ("Rate limited", figures.count),
+        "retried": ("Tried again", figures.count),
+        "recovered": ("Saved by that", figures.count),
+        "error_cost_usd": ("Paid for errors", figures.usd),
+    }
+    with st.grid(6, min_column_width=140, gap="small"):
+        for name, (title, show) in shown.items():
+            parts.metric(
+                title,
+                total[name],  # type: ignore[arg-type]
+                before.get(name),  # type: ignore[arg-type]
+                show=show,
+                is_worse=None if name in ("retried", "recovered") else True,
+            )
+
+
+def over(now: View) -> None:
+    left, right = st.columns(2)
+    with left, st.container(border=True, height="stretch"):
+        st.markdown(f"**Errors by {now.bucket} and provider**")
+        found = now.ask(
+            over_time,
+            now.selection,
+            by="provider",
+            bucket=now.bucket,
+            sort="errors",
+            now=now.now,
+        )
+        option = charts.stacked(
+            found, "errors", now.colours("provider"), bucket=now.bucket, unit="count"
+        )
+        st.echarts_chart(option, height=270, key="errors-over", alt="Errors over time")
+    with right, st.container(border=True, height="stretch"):
+        st.markdown("**How long answers take**")
+        course = now.ask(durations_over_time, now.selection, bucket=now.bucket, now=now.now)
+        option = charts.lines(
+            course,
+            {
+                "p50_seconds": ("p50", PALETTE[4]),
+                "p95_seconds": ("p95", PALETTE[0]),
+                "p99_seconds": ("p99", PALETTE[3]),
+                "p50_first_chunk_seconds": ("first chunk p50", PALETTE[1]),
+            },
+            bucket=now.bucket,
+        )
+        st.echarts_chart(option, height=270, key="durations", alt="Durations over time")
+
+
+def by_group(now: View) -> None:
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown("**Where it fails**", width="stretch")
+            by = parts.by("where", ("provider", "model", "feature", "upstream", "user"))
+        found = now.ask(failures, by, now.selection, limit=12)
+        rows = found.filter(pl.col("part") != "total").with_columns(
+            pl.when(pl.col("part") == "rest")
+            .then(pl.lit("others"))
+            .otherwise(pl.col("name").fill_null("not labelled"))
+            .alias("shown")
+        )
+        outcomes: dict[str, tuple[str, parts.Shown]] = {
+            name: (WORDS[name], "count") for name in OUTCOMES if rows[name].sum()
+        }
+        parts.table(
+            rows,
+            {
+                "shown": (parts.TITLES[by], "text"),
+                "exchanges": ("Requests", "count"),
+                "error_share": ("Error rate", "rate"),
+                "errors": ("Errors", "count"),
+                **outcomes,
+                "rate_limited": ("Rate limited", "count"),
+                "declined": ("Declined by the model", "count"),
+                "retried": ("Tried again", "count"),
+                "recovered": ("Saved", "count"),
+                "error_cost_usd": ("Paid for errors", "usd"),
+            },
+            key=f"failures-{by}",
+            pick=lambda row: parts.only(by, row["name"]) if row["part"] == "group" else None,
+            alt=f"Failures by {by}",
+        )
+
+
+def kinds(now: View) -> None:
+    found = now.ask(error_kinds, now.selection, limit=30)
+    with st.container(border=True):
+        st.markdown("**Kinds of errors** · select one to see the latest")
+        if found.is_empty():
+            st.caption("None in this window.")
+            return
+        parts.table(
+            found,
+            {
+                "provider": ("Provider", "text"),
+                "outcome": ("Outcome", "text"),
+                "status": ("HTTP", "text"),
+                "error_type": ("Error", "text"),
+                "errors": ("Count", "count"),
+                "share": ("Share", "share"),
+                "users": ("Users", "count"),
+                "last_at": ("Last, UTC", "when"),
+                "last_message": ("Its message", "text"),
+            },
+            key="kinds",
+            pick=lambda row: drill.to_exchange(row["last_exchange_id"]),
+            alt="Kinds of errors, the most frequent first",
+        )
+
+
+def tries(now: View) -> None:
+    failed = now.ask(failed_attempts, now.selection, limit=20)
+    decided = now.ask(decisions, now.selection, limit=30)
+    if failed.height:
+        with st.container(border=True):
+            wait = failed["wait_seconds"].sum()
+            st.markdown("**Attempts that failed**")
+            st.caption(literal(f"Callers waited {figures.seconds(float(wait))} for them in all."))
+            parts.table(
+                failed,
+                {
+                    "upstream": ("Upstream", "text"),
+                    "status": ("HTTP", "text"),
+                    "error_type": ("Error", "text"),
+                    "attempts": ("Attempts", "count"),
+                    "later_completed": ("Completed later", "count"),
+                    "wait_seconds": ("Waited", "seconds"),
+                    "last_at": ("Last, UTC", "when"),
+                },
+                key="tries",
+                alt="Failed attempts by upstream",
+            )
+    if decided.height:
+        with st.container(border=True):
+            st.markdown("**What rules did**")
+            parts.table(
+                decided,
+                {
+                    "policy": ("Policy", "text"),
+                    "rule": ("Rule", "text"),
+                    "action": ("Action", "text"),
+                    "decisions": ("Times", "count"),
+                    "exchanges": ("Requests", "count"),
+                    "last_at": ("Last, UTC", "when"),
+                    "last_reason": ("Its reason", "text"),
+                },
+                key="decisions",
+                alt="Decisions of policies",
+            )
+
+
+pages.live(page)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import orjson
+import polars as pl
+
+from dashboard import charts, shapes
+from dashboard.colours import BAD, GOOD, REST, colours
+
+STARTS = [datetime(2026, 3, day, tzinfo=UTC) for day in (1, 2)]
+KNOWN = colours(["chat"])
+
+
+def course() -> pl.DataFrame:
+    rows = [
+        (start, part, name, Decimal(amount))
+        for part, name, amounts in (
+            ("group", "chat", ("3", "1")),
+            ("group", None, ("1", "0")),
+            ("rest", None, ("0.5", "0.5")),
+            ("total", None, ("4.5", "1.5")),
+        )
+        for start, amount in zip(STARTS, amounts, strict=True)
+    ]
+    return pl.DataFrame(rows, schema=["start", "part", "name", "cost_usd"], orient="row")
+
+
+def test_stack_has_a_series_for_each_group_and_none_for_the_total() -> None:
+    option = charts.stacked(course(), "cost_usd", KNOWN, bucket="day")
+    assert [each["name"] for each in option["series"]] == ["chat", "not labelled", "others"]
+    assert [each["data"] for each in option["series"]] == [[3.0, 1.0], [1.0, 0.0], [0.5, 0.5]]
+    assert option["series"][2]["itemStyle"]["color"] == REST
+    assert option["xAxis"]["data"] == ["01 Mar", "02 Mar"]
+
+
+def test_options_are_plain_json() -> None:
+    """Streamlit sends them as such: no decimals, no moments."""
+    stack = charts.stacked(course(), "cost_usd", KNOWN, bucket="day")
+    assert orjson.loads(orjson.dumps(stack)) == stack
+
+
+def test_bars_keep_their_order_and_show_their_figures() -> None:
+    option = charts.bars(["b", "a"], [2.0, None], ["$2.00", "-"], ["#111111", "#222222"])
+    data = option["series"][0]["data"]
+    assert option["yAxis"]["data"] == ["b", "a"]
+    assert [each["label"]["formatter"] for each in data] == ["$2.00", "-"]
+
+
+def test_names_that_shortening_makes_equal_stay_apart() -> None:
+    long = "x" * 60
+    option = charts.bars([long + "1", long + "2"], [1.0, 1.0], ["", ""], ["#111111"] * 2)
+    assert len(set(option["yAxis"]["data"])) == 2
+
+
+def test_waterfall_leads_from_one_sum_to_the_other() -> None:
+    option = shapes.waterfall(
+        10.0, [("Traffic", 4.0), ("Cache", -2.0)], 12.0, titles=("Before", "Now")
+    )
+    bases, ends, rises, falls = (
+        [each["value"] for each in series["data"]] for series in option["series"]
+    )
+    assert option["xAxis"]["data"] == ["Before", "Traffic", "Cache", "Now"]
+    assert bases == [0.0, 10.0, 12.0, 0.0]
+    assert rises == [0.0, 4.0, 0.0, 0.0]
+    assert falls == [0.0, 0.0, 2.0, 0.0]
+    assert ends == [10.0, 0.0, 0.0, 12.0]
+    assert [each["itemStyle"]["color"] for each in option["series"][2:]] == [BAD, GOOD]
+
+
+def test_spread_adds_up_to_the_percentiles() -> None:
+    option = shapes.spread(["m"], [(1.0, 3.0, 4.0)], ["#111111"])
+    assert [series["data"][0]["value"] for series in option["series"]] == [1.0, 2.0, 1.0]
+
+
+def test_template_signs_in_figures_stand_for_themselves() -> None:
+    option = charts.bars(["a"], [1.0], ["{b}"], ["#111111"])
+    assert "{" not in option["series"][0]["data"][0]["label"]["formatter"]
