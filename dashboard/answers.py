@@ -10,6 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,6 +53,7 @@ class Answers:
     found_at: datetime | None = None
     _kept: OrderedDict[Hashable, _Kept] = field(default_factory=OrderedDict)
     _asking: dict[Hashable, threading.Lock] = field(default_factory=dict)
+    _later: set[Hashable] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _moment: datetime | None = None
     _busy_until: float = 0.0
@@ -88,8 +90,29 @@ class Answers:
         """The same for what hardly changes: an answer is good for minutes."""
         return self._ask(SELDOM_SECONDS, query, *args, **kwargs)
 
+    def ask_later(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """The same for what takes long: None at first, while a thread of its own asks."""
+        key = _key(query, args, kwargs)
+        kept = self._remembered(key)
+        if kept is not None and time.monotonic() - kept.at < SELDOM_SECONDS:
+            return cast(T, kept.value)
+        with self._lock:
+            if key not in self._later:
+                self._later.add(key)
+                found = (key, query, args, kwargs)
+                threading.Thread(target=self._find_later, args=found, daemon=True).start()
+        return None if kept is None else cast(T, kept.value)
+
+    def _find_later(self, key: Hashable, query: Any, args: Any, kwargs: Any) -> None:
+        try:
+            with suppress(store.StoreError):  # a query that somebody waits for will tell
+                self.ask_seldom(query, *args, **kwargs)
+        finally:
+            with self._lock:
+                self._later.discard(key)
+
     def _ask(self, good_seconds: float, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        key = (query.__module__, query.__qualname__, repr(args), repr(sorted(kwargs.items())))
+        key = _key(query, args, kwargs)
         with self._lock:
             mine = self._asking.setdefault(key, threading.Lock())
         with mine:  # whoever asks the same meanwhile gets the same answer
@@ -139,3 +162,7 @@ class Answers:
             while len(self._kept) > KEPT:
                 gone, _ = self._kept.popitem(last=False)
                 self._asking.pop(gone, None)
+
+
+def _key(query: Any, args: Any, kwargs: Any) -> Hashable:
+    return (query.__module__, query.__qualname__, repr(args), repr(sorted(kwargs.items())))

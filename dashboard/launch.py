@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from dashboard.reach import is_loopback
 from proxy.config import Dashboard, Settings
 
 HERE = Path(__file__).parent
+_REPORTS = ("change", "anomalies", "waste", "prompts", "whatif")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -111,7 +114,17 @@ def run(settings: Settings, config: str | None) -> None:
 
     from dashboard.server import Guarded
 
+    threading.Thread(target=_warm, args=(settings,), daemon=True).start()
     logging.getLogger("streamlit").setLevel(logging.WARNING)
     guarded = Middleware(Guarded, hosts=hosts(settings.dashboard))
     app = st.App(HERE / "app.py", middleware=[guarded])
     app.run(config=options(settings.dashboard))
+
+
+def _warm(settings: Settings) -> None:
+    """Do what the first viewer would wait for: slow imports, the list of prices."""
+    for name in ("pandas", *(f"analytics.reports.{each}" for each in _REPORTS)):
+        import_module(name)
+    from analytics.prices import PriceBook
+
+    PriceBook.of(settings)

@@ -15,7 +15,7 @@ from analytics.queries.forecast import forecast
 from analytics.queries.listing import listing
 from analytics.queries.over_time import durations_over_time, over_time
 from analytics.queries.overview import overview
-from analytics.queries.spend import spend
+from analytics.queries.shares import shares
 from analytics.reports.anomalies import anomalies
 from dashboard import charts, drill, figures, pages, parts
 from dashboard.filters import label
@@ -120,7 +120,8 @@ def course(now: View) -> None:
 
 
 def unusual(now: View) -> None:
-    """What is out of line, as far as there is a history to tell by. It is asked last."""
+    """What is out of line, as far as there is a history to tell by. It takes seconds with much
+    traffic, so the page does not wait for it."""
     hour = now.now.replace(minute=0)
     since = now.selection.window.since
     if since is None or hour - since < timedelta(days=2):
@@ -128,8 +129,8 @@ def unusual(now: View) -> None:
     days = replace(now.selection.window, since=since.replace(hour=0, minute=0))
     selection = replace(now.selection, window=days)
     book = price_book(now.settings)
-    found = now.answers.ask_seldom(anomalies, book, selection, hour, limit=STANDING_OUT)
-    if found.findings.is_empty():
+    found = now.answers.ask_later(anomalies, book, selection, hour, limit=STANDING_OUT)
+    if found is None or found.findings.is_empty():
         return
     with st.container(border=True):
         st.markdown("**Out of line**")
@@ -153,7 +154,7 @@ def rankings(now: View) -> None:
             with st.container(border=True, height="stretch"):
                 st.markdown(f"**Top {title}**")
                 parts.ranking(
-                    now.ask(spend, by, now.selection, limit=TOP),
+                    now.ask(shares, by, now.selection, limit=TOP),
                     by,
                     now.colours(by),
                     key=f"top-{by}",

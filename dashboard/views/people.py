@@ -7,7 +7,7 @@ import streamlit as st
 
 from analytics.queries.over_time import over_time
 from analytics.queries.people import Sort, people
-from analytics.queries.spend import spend
+from analytics.queries.shares import shares
 from dashboard import charts, figures, pages, parts
 from dashboard.reading import View
 from dashboard.texts import literal
@@ -96,7 +96,7 @@ def pictures(now: View, who: str) -> None:
     known = now.colours(who)
     with left, st.container(border=True, height="stretch"):
         st.markdown("**The largest**")
-        found = now.ask(spend, who, now.selection, limit=8)
+        found = now.ask(shares, who, now.selection, limit=8)
         parts.ranking(found, who, known, key=f"largest-{who}", alt=f"Spend by {who}")
     with right, st.container(border=True, height="stretch"):
         st.markdown(f"**Spend by {now.bucket}**")

@@ -181,7 +181,7 @@ def show_whatif(now: View) -> None:
         return
     try:
         target = Target(model.strip(), provider.strip() or None if provider else None)
-        found = now.ask(whatif, price_book(now.settings), now.selection, (target,))
+        found = now.ask(whatif, price_book(now.settings), now.selection, (target,), now.now)
     except UnknownTarget as error:
         st.warning(literal(str(error)), icon=":material/search_off:")
         return

@@ -12,7 +12,7 @@ from analytics.queries import DIMENSIONS, TAG
 from analytics.queries.choices import tag_names
 from analytics.queries.cross import cross
 from analytics.queries.over_time import over_time
-from analytics.queries.spend import spend
+from analytics.queries.shares import shares
 from analytics.reports.change import change
 from dashboard import charts, figures, pages, parts, shapes
 from dashboard.reading import View, price_book
@@ -39,15 +39,15 @@ MEASURES = {
 
 
 def page(now: View) -> None:
-    if now.ask(spend, "provider", now.selection, limit=1)["exchanges"].sum() == 0:
+    by, then = labels(now)
+    found = now.ask(shares, by, now.selection, limit=10)
+    if found["exchanges"].sum() == 0:
         pages.nothing_selected(now)
         return
-    by, then = labels(now)
     course(now, by)
     left, right = st.columns(2)
     with left, st.container(border=True, height="stretch"):
         st.markdown(f"**{literal(_title(by))}, the largest first**")
-        found = now.ask(spend, by, now.selection, limit=10)
         parts.ranking(found, by, now.colours(by), key=f"spend-{by}", alt=f"Spend by {by}")
     crossed = now.ask(cross, by, then, now.selection)
     with right, st.container(border=True, height="stretch"):
