@@ -104,9 +104,14 @@ class Answers:
         return None if kept is None else cast(T, kept.value)
 
     def _find_later(self, key: Hashable, query: Any, args: Any, kwargs: Any) -> None:
+        """On one thread, so that the pages' own queries stay quick meanwhile."""
         try:
             with suppress(store.StoreError):  # a query that somebody waits for will tell
-                self.ask_seldom(query, *args, **kwargs)
+                stamp = self.stamp()
+                with store.read(self.path, wait_seconds=PATIENCE_SECONDS) as con:
+                    con.execute("SET threads = 1")
+                    found = query(con, *args, **kwargs)
+                self._keep(key, _Kept(stamp, found, time.monotonic()))
         finally:
             with self._lock:
                 self._later.discard(key)

@@ -1,98 +1,26 @@
-"""What the month will cost: the pace of the last days carried on to its end.
+"""What the month will cost: the pace of the last days (analytics/pace.py) carried on to its end.
 
-Owns the method. Each of the last 35 whole days (UTC) gives a cost. With two weeks of them or more,
-weekdays differ: each has a factor, the mean of its days by the mean of all, pulled towards 1 as
-if one more such day had been average. The level is that of the last 14 days. The rest of today is
-taken by the hours in which the last days' costs fell. The interval holds the month's cost in 8 of
-10 cases, as far as days to come scatter as days past did, independently: it knows nothing of
-launches and holidays. Costs that are not known are in none of it.
+Owns what is spent already, the rest of today, which is taken by the hours in which the last days'
+costs fell, and the sum. Costs that are not known are in none of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from math import sqrt
-from statistics import NormalDist
 from typing import Any
 
 import duckdb
 import polars as pl
 
+from analytics.pace import BASE_DAYS, FEWEST_FOR_WEEKDAYS, INTERVAL, Pace, pace
 from analytics.queries import NOT_FULLY_PRICED, Selection, condition
 from analytics.windows import Window
 
-BASE_DAYS = 35
-LEVEL_DAYS = 14
-FEWEST_DAYS = 3
-INTERVAL = 0.8
 _DAY = timedelta(days=1)
-_HOURS = 24
 _SMALLEST = Decimal("0.000001")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """What a day costs: a level, factors by weekday (Monday first), and how far days scatter.
-
-    `by_hour` is the share of a day's costs in each hour; `level_days`, of how many the level is.
-    """
-
-    level: float
-    factors: Sequence[float]
-    scatter: float
-    by_hour: Sequence[float]
-    days: int
-    level_days: int
-
-    def expected(self, day: date) -> float:
-        return self.level * self.factors[day.weekday()]
-
-    def margin(self, days: float) -> float:
-        """Half of the interval around a sum of so many days to come."""
-        tail = NormalDist().inv_cdf((1 + INTERVAL) / 2)
-        freedom = max(1, self.days - 1)
-        wider = tail * (1 + (tail**2 + 1) / (4 * freedom))  # Student's t, nearly
-        return wider * self.scatter * sqrt(days + days**2 / self.level_days)
-
-
-def pace(hours: Mapping[datetime, Decimal], first: date, today: date) -> Pace | None:
-    """The pace of the whole days from `first` until yesterday; None of fewer than 3.
-
-    `hours` are costs by the beginning of the hour, UTC.
-    """
-    start = max(first, today - BASE_DAYS * _DAY)
-    costs = {start + number * _DAY: 0.0 for number in range((today - start).days)}
-    by_hour = [0.0] * _HOURS
-    for hour, cost in hours.items():
-        if (day := hour.date()) in costs:
-            costs[day] += float(cost)
-            by_hour[hour.hour] += float(cost)
-    if len(costs) < FEWEST_DAYS:
-        return None
-    factors = _factors(costs)
-    latest = list(costs)[-LEVEL_DAYS:]
-    level = sum(costs[day] for day in latest) / sum(factors[day.weekday()] for day in latest)
-    off = [cost - level * factors[day.weekday()] for day, cost in costs.items()]
-    total = sum(by_hour)
-    return Pace(
-        level=level,
-        factors=factors,
-        scatter=sqrt(sum(each**2 for each in off) / (len(off) - 1)),
-        by_hour=[each / total if total else 1 / _HOURS for each in by_hour],
-        days=len(costs),
-        level_days=len(latest),
-    )
-
-
-def _factors(costs: Mapping[date, float]) -> list[float]:
-    mean = sum(costs.values()) / len(costs)
-    if len(costs) < LEVEL_DAYS or mean <= 0:
-        return [1.0] * 7
-    of_weekday = [[cost for day, cost in costs.items() if day.weekday() == n] for n in range(7)]
-    return [(sum(each) / mean + 1) / (len(each) + 1) for each in of_weekday]
 
 
 def forecast(con: duckdb.DuckDBPyConnection, selection: Selection, now: datetime) -> pl.DataFrame:
@@ -104,7 +32,7 @@ def forecast(con: duckdb.DuckDBPyConnection, selection: Selection, now: datetime
     - `run_rate_usd`: a day's cost, the mean of the last 7 whole days (of fewer, of those there are)
     - `days_left`, parts of a day included
     - `forecast_usd`: what the whole month will have cost; `low_usd`, `high_usd`: the interval,
-      and `interval`, how often it holds (0.8)
+      and `interval`, how often it is meant to hold (0.8)
     - `base_days`: the whole days that the pace comes from; `method` "weekdays" or "level"
     - `not_fully_priced`: exchanges of this month whose cost is missing or a lower bound
 
@@ -225,7 +153,7 @@ def _outlook(found: Pace | None, spent: Decimal, now: datetime) -> dict[str, obj
         return dict.fromkeys(("forecast_usd", "low_usd", "high_usd", "method"))
     end = datetime.combine(_next_month(now.astimezone(UTC).date()), time(), UTC)
     around = _around(spent, *_rest(found, now, end))
-    method = "weekdays" if found.days >= LEVEL_DAYS else "level"
+    method = "weekdays" if found.days >= FEWEST_FOR_WEEKDAYS else "level"
     return {"forecast_usd": around.pop("total_usd"), **around, "method": method}
 
 

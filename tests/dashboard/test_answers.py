@@ -9,6 +9,7 @@ import pytest
 from analytics import store
 from dashboard.answers import Answers
 from tests.dashboard.conftest import held
+from tests.support.processes import wait_for
 
 
 @pytest.fixture
@@ -51,6 +52,12 @@ def test_what_hardly_changes_is_kept_for_minutes(answers: Answers) -> None:
     lose(answers.path)
     assert answers.ask_seldom(count) == 0
     assert answers.ask(count) == 1
+
+
+def test_what_takes_long_is_asked_beside(answers: Answers) -> None:
+    lose(answers.path)
+    assert answers.ask_later(count) is None
+    assert wait_for(lambda: answers.ask_later(count), "the answer") == 1
 
 
 def test_held_store_gives_the_last_answer_and_says_so(answers: Answers) -> None:

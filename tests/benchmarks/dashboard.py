@@ -1,0 +1,137 @@
+"""How long the dashboard takes over many exchanges, seen by a browser.
+
+    python -m tests.benchmarks.dashboard --rows 10_000_000 [--folder DIR] [--last 7d]
+
+Owns the clock. For each page: until the first figure or chart is on screen after opening it in a
+fresh tab, until all is drawn, and until a change of the window has changed the figures. DIR is
+filled with a sample of so many rows unless it has a store.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, Page, sync_playwright
+
+from analytics import store
+from sample_data.generator import Window, fill_rows, write_settings
+from tests.support.processes import free_port, wait_for
+from tests.support.services import launch
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+PAGES = (
+    *("", "spend", "models", "people", "sessions", "requests", "reliability", "health", "sql"),
+    "savings",
+)
+UNFILTERED = ("health", "sql")
+MAIN = "[data-testid=stMain]"
+FIGURE = f"{MAIN} :is([data-testid=stMetric], canvas, [data-testid=stDataFrame], textarea)"
+IDLE = "() => document.querySelector('[data-test-script-state=\"notRunning\"]') !== null"
+TIMES = 3
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--last", default="7d", choices=("24h", "7d", "30d", "all"))
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = args.folder or Path(scratch)
+        if not (folder / store.NAME).exists():
+            filled(folder, args.rows)
+        with served(folder) as url, opened() as context:
+            context.new_page().goto(url)  # the browser's own cache
+            print(f"{'page':12} {'first':>7} {'all':>7} {'change':>7}   seconds, median of {TIMES}")
+            for page in PAGES:
+                print(f"{page or 'overview':12} {row(context, url, page, args.last)}", flush=True)
+    return 0
+
+
+def filled(folder: Path, rows: int) -> None:
+    window = Window(end=datetime.now(UTC))
+    folder.mkdir(parents=True, exist_ok=True)
+    write_settings(folder, window)
+    print(f"{fill_rows(folder, window, rows):,} exchanges in {folder}", file=sys.stderr)
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The dashboard alone; nothing is cached that it would not have cached by itself."""
+    port = free_port()
+    config = str(folder / "meterline.toml")
+    service = launch(
+        folder / "dashboard.log", "meterline", "dashboard", "--config", config, "--port", str(port)
+    )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_for(lambda: answers(url), "the dashboard", seconds=60)
+        yield url
+    finally:
+        service.stop()
+
+
+def answers(url: str) -> bool:
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(f"{url}/_stcore/health", timeout=1) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+@contextmanager
+def opened() -> Iterator[BrowserContext]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser.new_context(viewport={"width": 1440, "height": 1000})
+        browser.close()
+
+
+def row(context: BrowserContext, url: str, name: str, last: str) -> str:
+    """Each time in a fresh tab, and for another selection, so that no answer is there yet."""
+    firsts, alls, changes = [], [], []
+    for number in range(TIMES):
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        begun = time.perf_counter()
+        page.goto(f"{url}/{name}?last={last}&tag=bench-{number}%3D(none)")
+        page.locator(FIGURE).first.wait_for()
+        firsts.append(time.perf_counter() - begun)
+        page.wait_for_function(IDLE)
+        alls.append(time.perf_counter() - begun)
+        if name not in UNFILTERED:
+            changes.append(changed(page, "24h" if last != "24h" else "7d"))
+        page.close()
+    return " ".join(
+        f"{statistics.median(each):7.2f}" if each else f"{'-':>7}"
+        for each in (firsts, alls, changes)
+    )
+
+
+def changed(page: Page, to: str) -> float:
+    """Until the first figure of the other window is there."""
+    figure = page.locator(FIGURE).first
+    before = figure.screenshot()
+    begun = time.perf_counter()
+    page.get_by_role("radio", name=to, exact=True).click()
+    while time.perf_counter() - begun < 30 and figure.screenshot() == before:
+        page.wait_for_timeout(10)
+    return time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    sys.exit(main())
