@@ -1,6 +1,6 @@
 """How long the dashboard takes over many exchanges, seen by a browser.
 
-    python -m tests.benchmarks.dashboard --rows 10_000_000 [--folder DIR] [--last 7d]
+    python -m tests.benchmarks.dashboard --rows 10_000_000 [--folder DIR]
 
 Owns the clock. For each page: until the first figure or chart is on screen after opening it in a
 fresh tab, until all is drawn, and until a change of the window has changed the figures. DIR is
@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page, sync_playwright
@@ -37,7 +37,8 @@ UNFILTERED = ("health", "sql")
 MAIN = "[data-testid=stMain]"
 FIGURE = f"{MAIN} :is([data-testid=stMetric], canvas, [data-testid=stDataFrame], textarea)"
 IDLE = "() => document.querySelector('[data-test-script-state=\"notRunning\"]') !== null"
-TIMES = 3
+WINDOWS = ("7d", "24h", "30d")
+TIMES = len(WINDOWS)
 
 
 def main() -> int:
@@ -46,7 +47,6 @@ def main() -> int:
     )
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--folder", type=Path)
-    parser.add_argument("--last", default="7d", choices=("24h", "7d", "30d", "all"))
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.folder or Path(scratch)
@@ -56,7 +56,7 @@ def main() -> int:
             context.new_page().goto(url)  # the browser's own cache
             print(f"{'page':12} {'first':>7} {'all':>7} {'change':>7}   seconds, median of {TIMES}")
             for page in PAGES:
-                print(f"{page or 'overview':12} {row(context, url, page, args.last)}", flush=True)
+                print(f"{page or 'overview':12} {row(context, url, page)}", flush=True)
     return 0
 
 
@@ -101,25 +101,31 @@ def opened() -> Iterator[BrowserContext]:
         browser.close()
 
 
-def row(context: BrowserContext, url: str, name: str, last: str) -> str:
+def row(context: BrowserContext, url: str, name: str) -> str:
     """Each time in a fresh tab, and for another selection, so that no answer is there yet."""
     firsts, alls, changes = [], [], []
     for number in range(TIMES):
         page = context.new_page()
         page.set_default_timeout(60_000)
         begun = time.perf_counter()
-        page.goto(f"{url}/{name}?last={last}&tag=bench-{number}%3D(none)")
+        page.goto(f"{url}/{name}?{week(number)}")
         page.locator(FIGURE).first.wait_for()
         firsts.append(time.perf_counter() - begun)
         page.wait_for_function(IDLE)
         alls.append(time.perf_counter() - begun)
         if name not in UNFILTERED:
-            changes.append(changed(page, "24h" if last != "24h" else "7d"))
+            changes.append(changed(page, WINDOWS[number]))
         page.close()
     return " ".join(
         f"{statistics.median(each):7.2f}" if each else f"{'-':>7}"
         for each in (firsts, alls, changes)
     )
+
+
+def week(number: int) -> str:
+    """Seven days, others each time."""
+    last = datetime.now(UTC).date() - timedelta(days=2 + number)
+    return f"last=custom&days={last - timedelta(days=6)}&days={last}"
 
 
 def changed(page: Page, to: str) -> float:

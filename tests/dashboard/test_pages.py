@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -53,6 +54,18 @@ def test_page_of_a_held_store_says_so(
     assert test.warning[0].title == "The store is held by another process"
 
 
+def opened(path: Path) -> duckdb.DuckDBPyConnection:
+    """The store, read-write, once the page's last query has let go of it."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return duckdb.connect(str(path))
+        except duckdb.ConnectionException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
 def test_store_that_becomes_held_leaves_the_last_figures_on_screen(
     shown: Shown, sample: Path, tmp_path: Path
 ) -> None:
@@ -60,7 +73,7 @@ def test_store_that_becomes_held_leaves_the_last_figures_on_screen(
     shutil.copy(sample / store.NAME, path)
     test = shown(tmp_path)
     before = [each.value for each in test.metric]
-    with duckdb.connect(str(path)) as con:
+    with opened(path) as con:
         con.execute("INSERT INTO losses VALUES (now(), 'gone', 1, NULL)")
     with held(path):
         test.run()
