@@ -39,7 +39,7 @@ class Demo:
         return self.folder / store.NAME
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """`meterline demo`, with its sample in the store."""
     base = tmp_path_factory.mktemp("demo")
@@ -70,7 +70,7 @@ def rows(path: Path) -> int:
     return int(found[0]) if found else 0
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not Path(CHROMIUM).exists():
         pytest.skip(f"{CHROMIUM} is missing: apt install chromium, or name another: CHROMIUM=...")
