@@ -5,7 +5,7 @@ BIN := .venv/bin
 RUNNABLE := .venv/.runnable
 DEVELOPED := .venv/.developed
 
-.PHONY: run demo test check style bench lock clean help
+.PHONY: run demo test check style bench screenshots lock clean help
 
 run: $(RUNNABLE)  ## the proxy and the poster; Ctrl-C ends both
 	@exec $(BIN)/meterline up
@@ -26,6 +26,9 @@ style: $(DEVELOPED)
 
 bench: $(DEVELOPED)  ## what Meterline costs in speed, beside a bare pass-through
 	$(BIN)/python -m tests.benchmarks
+
+screenshots: $(DEVELOPED)  ## every page of the dashboard as pictures, in screenshots/
+	$(BIN)/python -m tests.browser.screenshots
 
 lock:  ## renew uv.lock and the requirements made from it (needs uv)
 	uv lock --upgrade

@@ -175,7 +175,7 @@ def table(
 ) -> None:
     """A table of these columns, each with its heading and kind; `pick` acts on a clicked row."""
     names = [name for name in columns if name in found.columns]
-    frame = found.select(_ready(found, name, columns[name][1]) for name in names)
+    frame = pl.DataFrame([_ready(found[name], columns[name][1]) for name in names])
     shared: dict[str, Any] = {
         "hide_index": True,
         "height": height,
@@ -196,18 +196,26 @@ def table(
         pick(found.row(place, named=True))
 
 
-def _ready(found: pl.DataFrame, name: str, kind: Shown) -> pl.Expr:
-    """A column for the screen: plain floats, texts without what hides or reverses them."""
-    column = pl.col(name)
+def _ready(values: pl.Series, kind: Shown) -> pl.Series:
+    """A column for the screen: plain floats, texts without what hides or reverses them.
+
+    Texts are changed here, not by polars, whose threads could wait for Python's lock for ever.
+    """
     if kind == "rate":
-        return column.cast(pl.Float64) * 100
+        return values.cast(pl.Float64) * 100
     if kind in ("usd", "seconds", "share"):
-        return column.cast(pl.Float64)
-    if kind == "text":
-        if isinstance(found.schema[name], pl.List):
-            column = column.cast(pl.List(pl.String)).list.join(", ")
-        return column.cast(pl.String).map_elements(visible, return_dtype=pl.String)
-    return column
+        return values.cast(pl.Float64)
+    return texts_of(values) if kind == "text" else values
+
+
+def texts_of(values: pl.Series) -> pl.Series:
+    """The values as texts that are safe to show; lists with commas."""
+    shown = [None if value is None else visible(_joined(value)) for value in values.to_list()]
+    return pl.Series(values.name, shown, dtype=pl.String)
+
+
+def _joined(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _column(title: str, kind: Shown, values: pl.Series) -> Any:

@@ -21,6 +21,7 @@ _CATEGORIES: Option = {
     "axisTick": {"show": False},
     "axisLine": {"show": False},
 }
+_ENDS = "#6c7bd9"
 _GRID: Option = {"left": 4, "right": 16, "top": 28, "bottom": 4, "containLabel": True}
 
 
@@ -119,56 +120,45 @@ def _positive(cell: Mapping[str, Any]) -> float:
 def waterfall(
     before: float, causes: Sequence[tuple[str, float]], after: float, *, titles: tuple[str, str]
 ) -> Option:
-    """From one sum to another by its causes: up in red, down in green."""
-    names, bases, rises, falls, ends = [titles[0]], [0.0], [0.0], [0.0], [before]
-    level = before
-    for name, amount in causes:
-        names.append(name)
-        bases.append(min(level, level + amount))
-        rises.append(max(0.0, amount))
-        falls.append(max(0.0, -amount))
-        ends.append(0.0)
+    """From one sum to another by its causes, downwards: more in red, less in green."""
+    level, starts = before, []
+    for _, amount in causes:
+        starts.append(min(level, level + amount))
         level += amount
-    names.append(titles[1])
-    for column, value in ((bases, 0.0), (rises, 0.0), (falls, 0.0), (ends, after)):
-        column.append(value)
     amounts = [before, *(amount for _, amount in causes), after]
+    last = len(amounts) - 1
     labels = [
-        usd(each) if place in (0, len(amounts) - 1) or each < 0 else f"+{usd(each)}"
+        usd(each) if place in (0, last) or each < 0 else f"+{usd(each)}"
         for place, each in enumerate(amounts)
     ]
+    shades = [_ENDS, *(BAD if amount > 0 else GOOD for _, amount in causes), _ENDS]
+    data = [
+        {
+            "value": abs(amount),
+            "itemStyle": {"color": shade, "borderRadius": 3},
+            "label": {"show": True, "position": "right", "formatter": label},
+        }
+        for amount, shade, label in zip(amounts, shades, labels, strict=True)
+    ]
     return {
-        "grid": {"left": 8, "right": 8, "top": 24, "bottom": 8, "containLabel": True},
-        "xAxis": {
-            "type": "category",
-            "data": names,
-            "axisTick": {"show": False},
-            "axisLabel": {"interval": 0, "width": 54, "overflow": "break"},
-        },
-        "yAxis": {"type": "value", "axisLabel": {"formatter": "${value}"}, "splitNumber": 4},
+        "grid": {"left": 4, "right": 72, "top": 4, "bottom": 4, "containLabel": True},
+        "xAxis": {"type": "value", "show": False},
+        "yAxis": {**_CATEGORIES, "data": [titles[0], *(name for name, _ in causes), titles[1]]},
         "series": [
-            {**_column(bases, "transparent", []), "silent": True},
-            _column(ends, "#6c7bd9", labels),
-            _column(rises, BAD, labels),
-            _column(falls, GOOD, labels),
+            {
+                "type": "bar",
+                "stack": "sum",
+                "data": [0.0, *starts, 0.0],
+                "itemStyle": {"color": "transparent"},
+                "silent": True,
+            },
+            {"type": "bar", "stack": "sum", "data": data, "barMaxWidth": 22},
         ],
         "animationDuration": 250,
     }
 
 
-def _column(values: Sequence[float], shade: str, labels: Sequence[str]) -> Option:
-    """One layer of a waterfall; its label stands where it has a height."""
-    data: list[Any] = [
-        {
-            "value": value,
-            "label": {"show": bool(labels) and value > 0, "position": "top", "formatter": label},
-        }
-        for value, label in zip(values, labels or [""] * len(values), strict=True)
-    ]
-    style = {"color": shade, "borderRadius": 3}
-    return {"type": "bar", "stack": "sum", "data": data, "itemStyle": style, "barMaxWidth": 56}
-
-
+_NAMES: Option = {"align": "left", "margin": 184, "width": 180, "overflow": "truncate"}
 _KINDS = {"run": REST, "branch": REST, "session": REST, "tool": MIDDLE}
 
 
@@ -185,10 +175,10 @@ def steps(found: pl.DataFrame, known: Mapping[str, str]) -> Option:
     ]
     names = [f"{row['number']}{_indent(row)}{_step(row)}" for row in rows]
     return {
-        "grid": {"left": 250, "right": 120, "top": 4, "bottom": 24, "containLabel": False},
+        "grid": {"left": 190, "right": 110, "top": 4, "bottom": 24, "containLabel": False},
         "tooltip": {"trigger": "item", "confine": True, "valueFormatter": UNITS["seconds"]},
         "xAxis": {"type": "value", "axisLabel": {"formatter": "{value} s"}},
-        "yAxis": {**_CATEGORIES, "data": names, "axisLabel": {"align": "left", "margin": 244}},
+        "yAxis": {**_CATEGORIES, "data": names, "axisLabel": _NAMES},
         "series": [
             {
                 "type": "bar",

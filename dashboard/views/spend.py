@@ -107,7 +107,7 @@ def why(now: View, by: str) -> None:
             if row["cause"] in CAUSES and row["usd"]
         ]
         option = shapes.waterfall(before, causes, after, titles=("Before", "Now"))
-        left.echarts_chart(option, height=280, key="why", alt="What made the difference")
+        left.echarts_chart(option, height=300, key="why", alt="What made the difference")
         with right:
             _drivers(found.drivers, by)
 
@@ -172,7 +172,7 @@ def pivot(crossed: pl.DataFrame, by: str, then: str) -> None:
             each: st.column_config.NumberColumn(each, format=form) for each in wide.columns[1:]
         }
         st.dataframe(
-            wide.with_columns(pl.col("name").map_elements(visible, return_dtype=pl.String)),
+            wide.with_columns(parts.texts_of(wide["name"])),
             hide_index=True,
             key="pivot",
             placeholder="",

@@ -58,15 +58,17 @@ def test_waterfall_leads_from_one_sum_to_the_other() -> None:
     option = shapes.waterfall(
         10.0, [("Traffic", 4.0), ("Cache", -2.0)], 12.0, titles=("Before", "Now")
     )
-    bases, ends, rises, falls = (
-        [each["value"] for each in series["data"]] for series in option["series"]
-    )
-    assert option["xAxis"]["data"] == ["Before", "Traffic", "Cache", "Now"]
-    assert bases == [0.0, 10.0, 12.0, 0.0]
-    assert rises == [0.0, 4.0, 0.0, 0.0]
-    assert falls == [0.0, 0.0, 2.0, 0.0]
-    assert ends == [10.0, 0.0, 0.0, 12.0]
-    assert [each["itemStyle"]["color"] for each in option["series"][2:]] == [BAD, GOOD]
+    starts, amounts = (series["data"] for series in option["series"])
+    assert option["yAxis"]["data"] == ["Before", "Traffic", "Cache", "Now"]
+    assert starts == [0.0, 10.0, 12.0, 0.0]
+    assert [each["value"] for each in amounts] == [10.0, 4.0, 2.0, 12.0]
+    assert [each["label"]["formatter"] for each in amounts] == [
+        "$10.00",
+        "+$4.00",
+        "-$2.00",
+        "$12.00",
+    ]
+    assert [each["itemStyle"]["color"] for each in amounts[1:3]] == [BAD, GOOD]
 
 
 def test_spread_adds_up_to_the_percentiles() -> None:

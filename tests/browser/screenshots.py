@@ -1,0 +1,123 @@
+"""Pictures of every page, light and dark, wide and narrow: for looking at.
+
+    python -m tests.browser.screenshots [FOLDER] [--out screenshots]
+
+FOLDER is a data folder with a meterline.toml; without one, a sample is made. Owns taking the
+pictures; judging them is for people.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from analytics import store
+from sample_data.generator import Window, fill, write_settings
+from tests.browser.conftest import CHROMIUM, FLAGS, IDLE
+from tests.support.processes import free_port, wait_for
+from tests.support.services import launch
+
+WIDTHS = (1440, 390)
+SCHEMES = ("light", "dark")
+TALLEST = 3000
+PAGES = {
+    "overview": "/",
+    "spend": "/spend",
+    "savings": "/savings",
+    "prompts": "/savings?savings=Prompt+versions&last=30d",
+    "models": "/models",
+    "people": "/people",
+    "sessions": "/sessions",
+    "session": "/sessions?session={session}&last=all",
+    "requests": "/requests",
+    "exchange": "/exchange?id={exchange}",
+    "reliability": "/reliability",
+    "health": "/health",
+    "sql": "/sql",
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--out", type=Path, default=Path("screenshots"))
+    parser.add_argument("--only", nargs="*", default=list(PAGES), choices=list(PAGES))
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    folder = args.folder or sample(args.out / "sample")
+    port, config = free_port(), str(folder / "meterline.toml")
+    words = ("meterline", "dashboard", "--config", config, "--port", str(port))
+    service = launch(args.out / "dashboard.log", *words)
+    try:
+        wait_for(lambda: _answers(port), "the dashboard", seconds=60)
+        take(f"http://127.0.0.1:{port}", args.out, args.only, chosen(folder))
+    finally:
+        service.stop()
+    return 0
+
+
+def sample(folder: Path) -> Path:
+    """Thirty days up to now, made anew unless they are there."""
+    if not (folder / store.NAME).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        end = datetime.now(UTC)
+        write_settings(folder, Window(end=end))
+        fill(folder, end=end)
+    return folder
+
+
+def _answers(port: int) -> bool:
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def chosen(folder: Path) -> dict[str, str]:
+    """A session with tool calls and a request of it, for the pages that show one."""
+    with store.read(folder / store.NAME) as con:
+        found = con.execute(
+            "SELECT session_id, arg_max(exchange_id, started_at)::VARCHAR FROM exchanges "
+            "WHERE session_id IS NOT NULL AND tool_call_count > 0 GROUP BY session_id "
+            "HAVING count(*) BETWEEN 8 AND 20 ORDER BY max(started_at) DESC LIMIT 1"
+        ).fetchone()
+    return dict(zip(("session", "exchange"), found or ("", ""), strict=True))
+
+
+def take(url: str, out: Path, names: list[str], given: dict[str, str]) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        for scheme in SCHEMES:
+            for width in WIDTHS:
+                page = browser.new_page(
+                    viewport={"width": width, "height": 900},
+                    color_scheme="dark" if scheme == "dark" else "light",
+                )
+                for name in names:
+                    picture(page, url + PAGES[name].format(**given), width)
+                    page.screenshot(path=out / f"{name}-{scheme}-{width}.png")
+                page.close()
+        browser.close()
+
+
+def picture(page: Page, address: str, width: int) -> None:
+    """Open a page, as high as all of it."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(address)
+    page.locator("[data-testid=stMain] h3").first.wait_for()
+    page.wait_for_function(IDLE, timeout=60_000)
+    page.wait_for_timeout(700)  # charts are drawn after the page is done
+    height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+    page.set_viewport_size({"width": width, "height": max(900, min(int(height), TALLEST))})
+    page.wait_for_timeout(700)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
