@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from contextlib import suppress
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,8 @@ KEPT = 600
 SELDOM_SECONDS = 300.0
 PATIENCE_SECONDS = 2.0
 """How long a query waits for a file that another process holds."""
+SITTING_SECONDS = 1.0
+LATER_SECONDS = 1.5
 GRACE_SECONDS = 3.0
 """After that, how long others answer from memory without waiting themselves."""
 
@@ -38,6 +40,19 @@ class _Kept:
     stamp: Stamp
     value: Any
     at: float
+
+
+@dataclass(slots=True)
+class _Seat:
+    """The connection of one thread's page; it ends with the stack."""
+
+    stack: ExitStack
+    con: Connection | None = None
+    since: float = 0.0
+
+    def leave(self) -> None:
+        self.stack.close()
+        self.con = None
 
 
 @dataclass(slots=True)
@@ -53,7 +68,8 @@ class Answers:
     found_at: datetime | None = None
     _kept: OrderedDict[Hashable, _Kept] = field(default_factory=OrderedDict)
     _asking: dict[Hashable, threading.Lock] = field(default_factory=dict)
-    _later: set[Hashable] = field(default_factory=set)
+    _seats: threading.local = field(default_factory=threading.local)
+    _wanted: Hashable | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _moment: datetime | None = None
     _busy_until: float = 0.0
@@ -91,30 +107,29 @@ class Answers:
         return self._ask(SELDOM_SECONDS, query, *args, **kwargs)
 
     def ask_later(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """The same for what takes long: None at first, while a thread of its own asks."""
+        """The same for what takes long: None at first, while a thread of its own asks.
+
+        One at a time, and a moment later: whoever looks through windows starts none of them.
+        """
         key = _key(query, args, kwargs)
         kept = self._remembered(key)
         if kept is not None and time.monotonic() - kept.at < SELDOM_SECONDS:
             return cast(T, kept.value)
         with self._lock:
-            if key not in self._later:
-                self._later.add(key)
-                found = (key, query, args, kwargs)
-                threading.Thread(target=self._find_later, args=found, daemon=True).start()
+            is_free, self._wanted = self._wanted is None, key
+        if is_free:
+            found = (query, args, kwargs)
+            threading.Thread(target=self._find_later, args=(key, *found), daemon=True).start()
         return None if kept is None else cast(T, kept.value)
 
     def _find_later(self, key: Hashable, query: Any, args: Any, kwargs: Any) -> None:
-        """On one thread, so that the pages' own queries stay quick meanwhile."""
         try:
-            with suppress(store.StoreError):  # a query that somebody waits for will tell
-                stamp = self.stamp()
-                with store.read(self.path, wait_seconds=PATIENCE_SECONDS) as con:
-                    con.execute("SET threads = 1")
-                    found = query(con, *args, **kwargs)
-                self._keep(key, _Kept(stamp, found, time.monotonic()))
+            time.sleep(LATER_SECONDS)
+            if self._wanted == key:
+                with suppress(store.StoreError):  # a query that somebody waits for will tell
+                    self.ask_seldom(query, *args, **kwargs)
         finally:
-            with self._lock:
-                self._later.discard(key)
+            self._wanted = None
 
     def _ask(self, good_seconds: float, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         key = _key(query, args, kwargs)
@@ -128,7 +143,7 @@ class Answers:
             ):
                 return cast(T, kept.value)
             try:
-                with store.read(self.path, wait_seconds=0 if is_busy else PATIENCE_SECONDS) as con:
+                with self._reading(is_busy=is_busy) as con:
                     found = query(con, *args, **kwargs)
             except store.StoreBusy as error:
                 self._note_busy(error)
@@ -138,6 +153,37 @@ class Answers:
             self.held, self.found_at = None, datetime.now(UTC)
             self._keep(key, _Kept(stamp, found, time.monotonic()))
             return found
+
+    @contextmanager
+    def sitting(self) -> Iterator[None]:
+        """While a page is drawn, its queries share a connection: opened with the first of them,
+        and anew after a second, so that the poster need not wait for long."""
+        with ExitStack() as stack:
+            self._seats.seat = _Seat(stack)
+            try:
+                yield
+            finally:
+                self._seats.seat = None
+
+    @contextmanager
+    def _reading(self, *, is_busy: bool) -> Iterator[Connection]:
+        waits = 0.0 if is_busy else PATIENCE_SECONDS
+        seat: _Seat | None = getattr(self._seats, "seat", None)
+        if seat is None:
+            with store.read(self.path, wait_seconds=waits) as con:
+                yield con
+            return
+        if seat.con is None or time.monotonic() - seat.since > SITTING_SECONDS:
+            seat.leave()
+            seat.con = seat.stack.enter_context(store.read(self.path, wait_seconds=waits))
+            seat.since = time.monotonic()
+        try:
+            with store.translated(self.path), closing(seat.con.cursor()) as own:
+                own.execute("SET TimeZone = 'UTC'")  # a cursor begins with the machine's
+                yield own
+        except store.StoreDamaged:
+            store.suspect(self.path)
+            raise
 
     def _try(self) -> None:
         """Find out whether the store can be read, without waiting where it just could not."""

@@ -30,10 +30,11 @@ def _guarded(body: Callable[[View], None]) -> None:
     above = st.container()
     try:
         now = view()
-        if now.ask(is_empty):
-            first_call(now)
-            return
-        body(now)
+        with now.answers.sitting():
+            if now.ask(is_empty):
+                first_call(now)
+                return
+            body(now)
         if now.answers.held is not None:
             with above:
                 _held(now)

@@ -51,7 +51,6 @@ def page(now: View) -> None:
 
 def metrics(now: View, this: Row, before: Row) -> None:
     over = now.ask(over_time, now.selection, bucket=now.bucket, now=now.now)
-    slow = now.ask(durations_over_time, now.selection, bucket=now.bucket, now=now.now)
     tokens = over.select(pl.col("input_tokens") + pl.col("output_tokens")).to_series()
     errors = over.select(pl.col("errors") / pl.col("exchanges")).to_series().fill_nan(None)
     with st.grid(6, min_column_width=140, gap="small"):
@@ -77,6 +76,7 @@ def metrics(now: View, this: Row, before: Row) -> None:
             show=figures.share,
             trend=_floats(errors),
         )
+        slow = now.ask(durations_over_time, now.selection, bucket=now.bucket, now=now.now)
         parts.metric(
             "p95 latency",
             this["p95_seconds"],
@@ -163,7 +163,8 @@ def rankings(now: View) -> None:
 
 
 def month(now: View) -> None:
-    found = now.ask(forecast, now.selection, now.now).row(0, named=True)
+    hour = now.now.replace(minute=0)
+    found = now.answers.ask_seldom(forecast, now.selection, hour).row(0, named=True)
     with st.container(border=True, height="stretch"):
         st.markdown(f"**{found['month']:%B}, as it goes on**")
         with st.container(horizontal=True):

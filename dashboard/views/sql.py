@@ -8,7 +8,8 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from analytics import sandbox, store
+from analytics import apart, store
+from analytics.sandbox import SqlRefused
 from analytics.tables import Column, Table, csv_lines
 from analytics.views import VIEWS
 from dashboard import charts, pages
@@ -86,10 +87,8 @@ def _editor() -> str:
 
 def _run(now: View, text: str) -> Result | str:
     try:
-        return sandbox.run(
-            now.settings.store_path, text, max_rows=MOST_ROWS, timeout_seconds=SECONDS
-        )
-    except (sandbox.SqlRefused, store.StoreError, store.QueryError) as error:
+        return apart.run(now.settings.store_path, text, max_rows=MOST_ROWS, timeout_seconds=SECONDS)
+    except (SqlRefused, apart.SqlFault, store.StoreError) as error:
         return str(error)
 
 
