@@ -15,6 +15,10 @@ from sample_data.generator.wording import Text, count
 
 Ending = Literal["stop", "length", "tool"]
 
+# OpenAI Cookbook, "How to count tokens with tiktoken": what is counted around each message, the
+# system prompt's too, and before each answer.
+_FRAME_TOKENS, _PRIMING_TOKENS = 4, 3
+
 
 class Message(NamedTuple):
     """One message; with `tool`, a call (of the assistant) or its result (of the tool)."""
@@ -130,7 +134,10 @@ def reported(planned: Planned) -> tuple[Counted | None, Literal["provider", "est
     if planned.ask.model.speaks == "anthropic":
         return planned.counted._replace(output=None, reasoning=None), "provider"
     seen = " ".join(planned.answer.pieces[: planned.fate.pieces_seen])
-    return Counted(input=planned.ask.text_tokens, output=count(seen)), "estimated"
+    frames = 0
+    if planned.ask.model.speaks == "openai":
+        frames = _FRAME_TOKENS * (len(planned.ask.messages) + 1) + _PRIMING_TOKENS
+    return Counted(input=planned.ask.text_tokens + frames, output=count(seen)), "estimated"
 
 
 def labels(ask: Ask) -> dict[str, str]:
