@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from proxy.config import ConfigError, Settings, load, parse
+from proxy.config import ConfigError, Settings, find, load, parse
 from proxy.own import VERSION
 
 READING = (
@@ -162,7 +162,15 @@ def run_proxy(args: argparse.Namespace) -> int:
                 ],
                 settings,
             )
-        asyncio.run(serve(settings, sock, start_demo=_start_demo, ready=_announce(settings)))
+        asyncio.run(
+            serve(
+                settings,
+                sock,
+                start_demo=_start_demo,
+                ready=_announce(settings),
+                source=find(args.config),
+            )
+        )
     except CannotServe as error:
         print(f"meterline proxy: {error}", file=sys.stderr)
         return 2

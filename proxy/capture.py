@@ -75,9 +75,24 @@ class Capture:
     def exchange_id(self) -> str:
         return self._opened.exchange_id
 
+    @property
+    def key_id(self) -> str | None:
+        return self._opened.key_id
+
+    @property
+    def request_head(self) -> RequestHead:
+        """The head of the request, as parsers want it."""
+        return RequestHead(
+            provider=self._opened.provider or "",
+            method=self._opened.method,
+            target=self._opened.target,
+            headers=dict(self._opened.headers),
+        )
+
     def add_secret(self, value: bytes) -> None:
         """A credential of the proxy's own, which the answer might echo."""
-        self._secrets = (value, *self._secrets)
+        if value not in self._secrets:
+            self._secrets = (value, *self._secrets)
 
     async def open(self) -> bool:
         """Whether the beginning is safely in the journal."""
@@ -214,16 +229,10 @@ class Capture:
 
     def _facts(self, end: Outcome) -> dict[str, Any] | None:
         """What the bodies say, for when they themselves may not touch the disk."""
-        head = RequestHead(
-            provider=self._opened.provider or "",
-            method=self._opened.method,
-            target=self._opened.target,
-            headers=dict(self._opened.headers),
-        )
         request, response = (Copied(self._clean(c), c.gap) for c in (self._request, self._response))
         try:
             return facts_to_json(
-                reading.read(head, request, end.status, dict(end.headers), response)
+                reading.read(self.request_head, request, end.status, dict(end.headers), response)
             )
         except Exception:  # a parser's fault must not reach the traffic
             self._recorder.lose("facts_not_read")

@@ -10,21 +10,22 @@ import difflib
 import os
 import tomllib
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
 )
 
 from proxy.providers import BUILT_IN
+from proxy.rules.faults import rule_faults
+from proxy.rules.settings import Rule
+from proxy.sections import Section, Usd
 
 DEFAULT_FILE = "meterline.toml"
 ENVIRONMENT_VARIABLE = "METERLINE_CONFIG"
@@ -32,10 +33,6 @@ ENVIRONMENT_VARIABLE = "METERLINE_CONFIG"
 
 class ConfigError(Exception):
     """The settings cannot be used; the message lists every error, a line each."""
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 def _base_url(url: str) -> str:
@@ -50,19 +47,11 @@ def _base_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def _decimal(value: Any) -> Any:
-    """TOML's floats as the decimals that were written: 0.1 is a tenth."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return Decimal(str(value))
-    return value
-
-
 Port = Annotated[int, Field(ge=1, le=65535)]
-Usd = Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 
 
-class Server(_Section):
+class Server(Section):
     """Where the proxy listens."""
 
     host: str = "127.0.0.1"
@@ -74,7 +63,7 @@ class Server(_Section):
     """How long exchanges under way may go on when the proxy is told to end."""
 
 
-class Upstream(_Section):
+class Upstream(Section):
     """How patient the proxy is with providers."""
 
     connect_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
@@ -82,12 +71,12 @@ class Upstream(_Section):
     """The longest silence of a provider, before its answer and within it."""
 
 
-class Capture(_Section):
+class Capture(Section):
     content: Literal["full", "usage", "none"] = "full"
     max_body_bytes: Annotated[int, Field(ge=1024)] = 8_388_608
 
 
-class Journal(_Section):
+class Journal(Section):
     fsync: Literal["interval", "always"] = "interval"
     on_full: Literal["pass", "refuse"] = "pass"
     keep_hours: Annotated[float, Field(ge=0)] = 24.0
@@ -95,14 +84,14 @@ class Journal(_Section):
     segment_bytes: Annotated[int, Field(ge=65536)] = 67_108_864
 
 
-class Provider(_Section):
+class Provider(Section):
     base_url: BaseUrl | None = None
     api_key_env: str = ""
     inject_stream_usage: bool = False
     """Ask for the usage of streams where the client does not, and hide the answer from it."""
 
 
-class Dashboard(_Section):
+class Dashboard(Section):
     """Where the dashboard listens, and who may look where that is not this machine alone."""
 
     host: str = "127.0.0.1"
@@ -115,7 +104,7 @@ class Dashboard(_Section):
     """Who may look after a login: addresses, or @example.com for a domain; none: all."""
 
 
-class Price(_Section):
+class Price(Section):
     """A price of the user's own, in USD; it goes before the built-in prices."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
@@ -133,7 +122,7 @@ class Price(_Section):
     valid_from: date | None = Field(default=None, alias="from")
 
 
-class Settings(_Section):
+class Settings(Section):
     """Everything that can be configured."""
 
     data_dir: Annotated[Path, Field(strict=False)] = Path("meterline-data")
@@ -141,9 +130,10 @@ class Settings(_Section):
     upstream: Upstream = Upstream()
     capture: Capture = Capture()
     journal: Journal = Journal()
-    providers: dict[str, Provider] = {}
+    providers: dict[str, Provider] = Field(default_factory=dict)
     dashboard: Dashboard = Dashboard()
     prices: Annotated[tuple[Price, ...], Field(strict=False)] = ()
+    rules: Annotated[tuple[Rule, ...], Field(strict=False)] = ()
 
     @property
     def journal_dir(self) -> Path:
@@ -189,6 +179,8 @@ def parse(table: dict[str, Any], where: str) -> Settings:
         settings = Settings.model_validate(table)
     except ValidationError as error:
         faults = [_explain(fault) for fault in error.errors()] + faults
+    else:
+        faults += rule_faults(settings.rules, BUILT_IN.keys() | settings.providers.keys())
     if faults:
         raise ConfigError("\n".join(f"{where}: {fault}" for fault in faults))
     return settings
@@ -218,6 +210,8 @@ def _explain(fault: Any) -> str:
     if fault["type"] == "missing":
         return f"{key}: missing. Add it."
     message = fault["msg"].removeprefix("Value error, ")
+    if isinstance(fault["input"], dict):
+        return f"{key}: {message}"
     return f"{key} = {fault['input']!r}: {message[0].lower()}{message[1:]}"
 
 
@@ -229,14 +223,17 @@ def _dotted(location: tuple[str | int, ...]) -> str:
 
 
 def _known_keys(location: tuple[str | int, ...]) -> list[str]:
-    sections: dict[str, type[_Section]] = {
-        "server": Server,
-        "upstream": Upstream,
-        "capture": Capture,
-        "journal": Journal,
-        "providers": Provider,
-        "dashboard": Dashboard,
-        "prices": Price,
-    }
-    section = sections.get(str(location[0]), Settings) if location else Settings
+    """The keys of the table at a location, found by walking the models."""
+    section: type[BaseModel] = Settings
+    for step in location:
+        field = section.model_fields.get(step) if isinstance(step, str) else None
+        if field is not None and (inner := _section_in(field.annotation)):
+            section = inner
     return [field.alias or name for name, field in section.model_fields.items()]
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    """The table's model in an annotation such as `tuple[Price, ...]` or `Retry | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_section_in, get_args(annotation))), None)

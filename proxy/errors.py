@@ -16,6 +16,7 @@ _ANTHROPIC_TYPES = {
     403: "permission_error",
     404: "not_found_error",
     413: "request_too_large",
+    429: "rate_limit_error",
     504: "timeout_error",
 }
 _GOOGLE_STATUS = {
@@ -24,6 +25,7 @@ _GOOGLE_STATUS = {
     404: "NOT_FOUND",
     408: "DEADLINE_EXCEEDED",
     413: "INVALID_ARGUMENT",
+    429: "RESOURCE_EXHAUSTED",
     502: "UNAVAILABLE",
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
@@ -48,12 +50,15 @@ class Broken(AttemptFailed):
 
 
 class Refusal(Exception):
-    """We answer the call ourselves, with this status."""
+    """We answer the call ourselves, with this status, and the seconds of a Retry-After."""
 
-    def __init__(self, message: str, status: int, error_type: str) -> None:
+    def __init__(
+        self, message: str, status: int, error_type: str, *, retry_after: float | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.error_type = error_type
+        self.retry_after = retry_after
 
 
 def speech(target: str, *, anthropic: bool) -> Speech:

@@ -29,6 +29,10 @@ class Tally:
     """By provider ("" where none was found) and outcome."""
     losses: Counter[str] = field(default_factory=Counter)
     in_flight: int = 0
+    rules: int = 0
+    """In force."""
+    rules_error: str | None = None
+    """Why the rules in the file are not those in force."""
     started_at: float = field(default_factory=time.time)
 
 
@@ -97,6 +101,7 @@ class OwnPages:
                 "in_flight": tally.in_flight,
                 "exchanges": sum(tally.exchanges.values()),
                 "losses": dict(tally.losses),
+                "rules": {"in_force": tally.rules, "error": tally.rules_error},
             },
             option=orjson.OPT_APPEND_NEWLINE,
         )

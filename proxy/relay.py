@@ -7,10 +7,10 @@ record, and only then let the client see the end. Refuses to read what it passes
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import struct
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from aiohttp import HttpVersion10, web
@@ -18,20 +18,24 @@ from aiohttp.web_request import BaseRequest
 
 from proxy import exchange_id, headers, labels, outgoing, request_body, websocket
 from proxy.admission import Admitted, Head, admit, read_head
+from proxy.asked import Asked
+from proxy.attempts import Attempts, FindTarget
+from proxy.call import Call, Reply
 from proxy.capture import Capture, Outcome
 from proxy.config import Settings
 from proxy.credentials import KeyHash, mask_target
 from proxy.errors import AttemptFailed, Broken, Refusal, body
 from proxy.journal import Opened
-from proxy.journal.entries import AttemptMade
-from proxy.outgoing import Target
 from proxy.own import Tally
+from proxy.policies.chain import Chain
 from proxy.recorder import Recorder
+from proxy.request_body import Body
 from proxy.response import RelayedResponse, whole
 from proxy.stream_usage import UsageFilter
-from proxy.upstream import Endpoint, UpstreamClient, UpstreamReply, UpstreamRequest
+from proxy.upstream import UpstreamReply
 
-FindTarget = Callable[[str], Awaitable[Target]]
+WHOLE_FOR_RULES_BYTES = 16 << 20
+"""Where rules may want to read or repeat a body, larger ones than usual are read before."""
 
 
 class Relay:
@@ -40,7 +44,7 @@ class Relay:
     def __init__(
         self,
         settings: Settings,
-        client: UpstreamClient,
+        attempts: Attempts,
         recorder: Recorder,
         key_hash: KeyHash,
         own_credentials: dict[str, bool],
@@ -49,13 +53,15 @@ class Relay:
         node: str,
     ) -> None:
         self._settings = settings
-        self._client = client
+        self._attempts = attempts
         self._recorder = recorder
         self._key_hash = key_hash
         self._own_credentials = own_credentials
         self._find_target = find_target
         self._tally = tally
         self._node = node
+        self.chain: Chain | None = None
+        """The policies in force; None where there are no rules. Each call takes it once."""
         self.ending = False
         """The worker ends: what is cancelled now is interrupted."""
 
@@ -112,11 +118,16 @@ class Relay:
         capture: Capture,
         started: float,
     ) -> web.StreamResponse:
+        chain = self.chain
         try:
             target = await self._find_target(admitted.provider)
             waited = time.perf_counter()
             upload = await request_body.read(
-                request, head, capture, self._settings.server.max_request_bytes
+                request,
+                head,
+                capture,
+                self._settings.server.max_request_bytes,
+                request_body.WHOLE_BODY_BYTES if chain is None else WHOLE_FOR_RULES_BYTES,
             )
             waited = time.perf_counter() - waited
             upload, hide = outgoing.asking_for_usage(admitted, target, upload, capture)
@@ -128,7 +139,10 @@ class Relay:
             if not await capture.open() and self._settings.journal.on_full == "refuse":
                 raise Refusal("the journal cannot be written", 503, "journal_unwritable")
             capture.overhead_seconds = round(time.perf_counter() - started - waited, 6)
-            reply = await self._attempt(target.endpoint, message, capture)
+            if chain is None:
+                reply: Reply = await self._attempts.attempt(target.endpoint, message, capture)
+            else:
+                reply = await chain(self._call(head, admitted, upload, capture, hide is not None))
         except Refusal as refusal:
             return await self._refused(capture, head, refusal)
         except AttemptFailed as failure:
@@ -141,44 +155,32 @@ class Relay:
         except Exception as fault:
             return await self._failed(capture, head, self._own_fault(fault))
         try:
-            if reply.upgraded:
+            if reply.upgraded and isinstance(reply, UpstreamReply):
                 return await websocket.tunnel(request, reply, capture)
             return await self._pass_on(request, reply, capture, hide)
         finally:
             reply.close()
 
-    async def _attempt(
-        self, endpoint: Endpoint, message: UpstreamRequest, capture: Capture
-    ) -> UpstreamReply:
-        capture.upstream = endpoint.name
-        at, begun = time.time_ns() // 1000, time.perf_counter()
-        status, error_type, error_message = None, None, None
-        try:
-            reply = await self._client.send(endpoint, message)
-            status = reply.status
-        except AttemptFailed as failure:
-            error_type, error_message = failure.error_type, str(failure)
-            raise
-        except asyncio.CancelledError:
-            error_type = "cancelled"
-            raise
-        finally:
-            made = AttemptMade(
-                number=len(capture.attempts) + 1,
-                upstream=endpoint.name,
-                started_at=at,
-                duration_seconds=round(time.perf_counter() - begun, 6),
-                status=status,
-                error_type=error_type,
-                error_message=error_message,
-            )
-            capture.attempts.append(made)
-        return reply
+    def _call(
+        self, head: Head, admitted: Admitted, upload: Body, capture: Capture, plain: bool
+    ) -> Call:
+        """The call as policies see it."""
+        data = upload.data if isinstance(upload.data, bytes) else None
+        return Call(
+            method=capture.request_head.method,
+            admitted=admitted,
+            body=upload,
+            raw=head.raw,
+            asked=Asked(capture.request_head, data, admitted.labels),
+            trail=capture,
+            key=capture.key_id,
+            plain=plain,
+        )
 
     async def _pass_on(
         self,
         request: BaseRequest,
-        reply: UpstreamReply,
+        reply: Reply,
         capture: Capture,
         hide: UsageFilter | None,
     ) -> web.StreamResponse:
@@ -202,7 +204,7 @@ class Relay:
         )
         try:
             writer = await response.prepare(request)
-            if writer is not None and not reply.content.total_bytes and not reply.complete:
+            if writer is not None and not reply.begun and not reply.complete:
                 writer.send_headers()
             while True:
                 piece = await reply.read()
@@ -235,6 +237,7 @@ class Relay:
         return "interrupted" if self.ending else "client_disconnected"
 
     async def _refused(self, capture: Capture, head: Head, refusal: Refusal) -> web.StreamResponse:
+        wait = refusal.retry_after
         await capture.close(
             Outcome(
                 outcome="refused",
@@ -245,7 +248,12 @@ class Relay:
         )
         answer = body(head.speech, refusal.status, refusal.error_type, str(refusal))
         return whole(
-            refusal.status, answer, "application/json", exchange_id=capture.exchange_id, close=True
+            refusal.status,
+            answer,
+            "application/json",
+            exchange_id=capture.exchange_id,
+            close=True,
+            fields=[] if wait is None else [(b"Retry-After", b"%d" % math.ceil(wait))],
         )
 
     async def _failed(

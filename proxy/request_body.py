@@ -31,11 +31,22 @@ class Body:
     data: bytes | AsyncIterator[bytes]
     length: int | None
 
+    @property
+    def whole(self) -> bool:
+        """It can be read, and sent again."""
+        return isinstance(self.data, bytes)
 
-async def read(request: BaseRequest, head: Head, capture: Capture, limit: int) -> Body:
+
+async def read(
+    request: BaseRequest,
+    head: Head,
+    capture: Capture,
+    limit: int,
+    whole_bytes: int = WHOLE_BODY_BYTES,
+) -> Body:
     """The request's body, read where it is small, else to be read. Raises Refusal.
 
-    `limit`: larger ones are refused; 0 sets none.
+    `limit`: larger ones are refused; 0 sets none. `whole_bytes`: up to here it is small.
     """
     length = head.content_length
     if limit and length is not None and length > limit:
@@ -44,7 +55,7 @@ async def read(request: BaseRequest, head: Head, capture: Capture, limit: int) -
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     if length is None and not request.body_exists:
         return Body(b"", None)
-    if length is None or length > WHOLE_BODY_BYTES:
+    if length is None or length > whole_bytes:
         return Body(_pieces(request, capture, limit), length)
     if request.content.is_eof():  # it came with the head
         data = request.content.read_nowait()

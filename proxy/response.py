@@ -83,9 +83,10 @@ def whole(
     *,
     exchange_id: str | None = None,
     close: bool = False,
+    fields: RawHeaders = (),
 ) -> WholeResponse:
-    """An answer of our own."""
-    response = WholeResponse(status, body, content_type, exchange_id)
+    """An answer of our own; `fields` beside its content type."""
+    response = WholeResponse(status, body, content_type, exchange_id, fields)
     if close:
         response.force_close()
     return response
@@ -94,11 +95,18 @@ def whole(
 class WholeResponse(RelayedResponse):
     """An answer of our own, sent as a whole."""
 
-    def __init__(self, status: int, body: bytes, content_type: str, exchange_id: str | None):
+    def __init__(
+        self,
+        status: int,
+        body: bytes,
+        content_type: str,
+        exchange_id: str | None,
+        fields: RawHeaders = (),
+    ) -> None:
         super().__init__(
             status,
             HTTPStatus(status).phrase,
-            [(b"Content-Type", content_type.encode())],
+            [(b"Content-Type", content_type.encode()), *fields],
             length=len(body),
             exchange_id=exchange_id,
         )

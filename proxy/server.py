@@ -12,25 +12,32 @@ import os
 import platform
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
+from proxy.attempts import Attempts
 from proxy.config import ConfigError, Settings
 from proxy.connections import ClientServer
 from proxy.credentials import KeyHash
 from proxy.errors import Refusal
 from proxy.journal import JournalWriter
 from proxy.journal.segments import prepare_folder
+from proxy.memory import Memory
 from proxy.outgoing import Target
 from proxy.own import POSTED_METRICS, OwnPages, Tally
+from proxy.policies.chain import Chain
 from proxy.providers import BEARER, BUILT_IN, DEMO, BuiltIn
 from proxy.recorder import Recorder
 from proxy.relay import Relay
+from proxy.reload import RulesFile
 from proxy.response import whole
 from proxy.routes import OWN
+from proxy.rules.settings import Rule
 from proxy.upstream import Endpoint, UpstreamClient
 
 IDLE_SECONDS = 75.0
@@ -69,12 +76,22 @@ def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
 class Worker:
     """One proxy worker. `start`, then `wait` until it is told to end, then `stop`."""
 
-    def __init__(self, settings: Settings, start_demo: StartDemo | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        start_demo: StartDemo | None = None,
+        source: Path | None = None,
+    ) -> None:
+        """`source` is the settings' file, whose rules are taken anew when it changes."""
         self._settings = settings
+        self._source = source
+        self._memory = Memory()
         self._start_demo = start_demo
         self._targets = known_targets(settings)
         self._demo_lock = asyncio.Lock()
         self._tally = Tally()
+        self._rules_file: RulesFile | None = None
+        self._watcher: asyncio.Task[None] | None = None
         self._own = OwnPages(self._tally, settings.data_dir / POSTED_METRICS)
 
     async def start(self, sock: socket.socket) -> None:
@@ -88,10 +105,11 @@ class Worker:
             connect_timeout_seconds=settings.upstream.connect_timeout_seconds,
             read_timeout_seconds=settings.upstream.read_timeout_seconds,
         )
+        self._attempts = Attempts(self._client, self._find_target)
         names = BUILT_IN.keys() | settings.providers.keys()
         self._relay = Relay(
             settings,
-            self._client,
+            self._attempts,
             self._recorder,
             key_hash,
             {name: _adds_credential(self._targets.get(name)) for name in names},
@@ -99,6 +117,7 @@ class Worker:
             self._tally,
             platform.node(),
         )
+        self._use(settings.rules)
         self._server = ClientServer(
             self._handle,
             handler_cancellation=True,
@@ -112,6 +131,27 @@ class Worker:
         )
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(self._server, sock=sock, backlog=1024)
+
+        if self._source is not None:
+            self._rules_file = RulesFile(self._source, settings, names, self._use, self._tell)
+            self._watcher = asyncio.create_task(self._rules_file.watch())
+
+    def reload(self) -> None:
+        """Take the rules from the settings' file anew."""
+        if self._rules_file is not None:
+            self._rules_file.take()
+
+    def _use(self, rules: Sequence[Rule]) -> None:
+        """Put these rules in force, for the calls that come from now on."""
+        active = [rule for rule in rules if rule.enabled]
+        chain = Chain(active, self._memory, self._attempts.send) if active else None
+        self._relay.chain = chain
+        self._tally.rules, self._tally.rules_error = len(active), None
+
+    def _tell(self, message: str) -> None:
+        if self._rules_file is not None:
+            self._tally.rules_error = self._rules_file.error
+        print(f"meterline proxy: {message}", file=sys.stderr, flush=True)
 
     async def _handle(self, request: BaseRequest) -> web.StreamResponse:
         target = request.raw_path
@@ -138,6 +178,8 @@ class Worker:
 
     async def stop(self) -> None:
         """Take no more calls, give those under way a while, then end them."""
+        if self._watcher is not None:
+            self._watcher.cancel()
         self._listener.close()
         self._server.pre_shutdown()
         await self._calls_ended(self._settings.server.shutdown_seconds)
@@ -222,14 +264,16 @@ async def serve(
     *,
     start_demo: StartDemo | None = None,
     ready: Callable[[], None] = lambda: None,
+    source: Path | None = None,
 ) -> None:
-    """Run one worker until SIGTERM or SIGINT."""
-    worker = Worker(settings, start_demo)
+    """Run one worker until SIGTERM or SIGINT; SIGHUP takes the rules from `source` anew."""
+    worker = Worker(settings, start_demo, source)
     await worker.start(sock)
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
+    loop.add_signal_handler(signal.SIGHUP, worker.reload)
     _settle_memory()
     ready()
     try:

@@ -73,7 +73,16 @@ class UpstreamRequest:
 class UpstreamReply:
     """The head of an answer, and its body as it comes. Always end with `close()`."""
 
-    __slots__ = ("_connection", "_upload", "content", "headers", "reason", "status", "upgraded")
+    __slots__ = (
+        "_connection",
+        "_first",
+        "_upload",
+        "content",
+        "headers",
+        "reason",
+        "status",
+        "upgraded",
+    )
 
     def __init__(
         self,
@@ -91,14 +100,36 @@ class UpstreamReply:
         self.headers = headers
         self.content = content
         self.upgraded = status == 101
+        self._first: bytes | None = None
 
     @property
     def complete(self) -> bool:
         """Whether the whole body was read."""
         return self.content.at_eof()
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything of the body came."""
+        return bool(self.content.total_bytes)
+
+    @property
+    def first(self) -> bytes:
+        """The first piece of the body, while it waits to be read."""
+        return self._first or b""
+
+    async def begin(self) -> None:
+        """Wait for the first piece of the body; `read` gives it then. Raises Broken."""
+        try:
+            self._first = await self.read()
+        except BaseException:
+            self.close()
+            raise
+
     async def read(self) -> bytes:
         """What came of the body, b"" at its end. Raises Broken where it breaks off."""
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
         try:
             return await self.content.readany()
         except (ClientError, OSError, HttpProcessingError, TimeoutError) as error:

@@ -43,15 +43,15 @@ def wait_for(condition: Callable[[], T], what: str, seconds: float = 10.0) -> T:
     return value
 
 
-def write_config(folder: Path, tables: Config) -> Path:
-    """A meterline.toml; the values are strings, numbers and booleans."""
+def write_config(folder: Path, tables: Config, rules: str = "") -> Path:
+    """A meterline.toml; the values are strings, numbers and booleans, `rules` is TOML."""
     lines = []
     for name, table in tables.items():
         if name:
             lines.append(f"[{name}]")
         lines += [f"{key} = {json.dumps(value)}" for key, value in table.items()]
     path = folder / "meterline.toml"
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + f"\n{rules}\n")
     return path
 
 
@@ -170,6 +170,7 @@ def start(
     arguments: Sequence[str] = (),
     before_exec: Callable[[], None] | None = None,
     data_dir: Path | None = None,
+    rules: str = "",
 ) -> Meterline:
     """Start a proxy with this configuration and wait until it serves."""
     port = free_port()
@@ -177,7 +178,7 @@ def start(
     own = {"data_dir": str(data_dir), **tables.get("", {})}
     server = {"port": port, **tables.get("server", {})}
     others = {name: table for name, table in tables.items() if name}
-    config = write_config(folder, {"": own, **others, "server": server})
+    config = write_config(folder, {"": own, **others, "server": server}, rules)
     log = folder / "output.log"
     with log.open("ab") as output:
         process = subprocess.Popen(

@@ -1,0 +1,75 @@
+"""What a call asks for, read from its body when a rule wants to know, and then only once.
+
+Owns the laziness. Refuses to read anything that no rule asks about; the dialects do the reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from proxy import dialects
+from proxy.facts import Dialect, RequestFacts, RequestHead
+from proxy.wire import coding
+
+CHARACTERS_PER_TOKEN = 4
+"""For the estimate that rules use: the poster's is better, and too slow for the request path."""
+
+
+class Asked:
+    """The facts of one request. `body` is None where it is too large to be held."""
+
+    def __init__(self, head: RequestHead, body: bytes | None, labels: Mapping[str, str]) -> None:
+        self.head = head
+        self.body = body
+        self._labels = labels
+
+    @cached_property
+    def _claimed(self) -> tuple[Dialect, str] | None:
+        return dialects.find(self.head)
+
+    @property
+    def dialect(self) -> Dialect | None:
+        return self._claimed[0] if self._claimed else None
+
+    @property
+    def operation(self) -> str | None:
+        return self._claimed[1] if self._claimed else None
+
+    @cached_property
+    def plain(self) -> bytes:
+        """The body without content coding; empty where it cannot be read."""
+        codings = self.head.headers.get("content-encoding", "")
+        if not codings or self.body is None:
+            return self.body or b""
+        return coding.decode(self.body, codings).data
+
+    @cached_property
+    def facts(self) -> RequestFacts:
+        if self._claimed is None:
+            return RequestFacts()
+        return self._claimed[0].read_request(self.head, self.plain)
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The body's members, empty where it is no JSON object."""
+        try:
+            document = orjson.loads(self.plain)
+        except orjson.JSONDecodeError:
+            return {}
+        return document if isinstance(document, dict) else {}
+
+    @cached_property
+    def labels(self) -> Mapping[str, str]:
+        """Those of headers and path go before those of the body."""
+        return {**self.facts.labels, **self._labels}
+
+    @cached_property
+    def input_tokens(self) -> int | None:
+        """About how many; None where the prompt cannot be read."""
+        if self.facts.prompt_text is None:
+            return None
+        return -(-len(self.facts.prompt_text()) // CHARACTERS_PER_TOKEN)

@@ -1,0 +1,153 @@
+"""The call as policies see it, the reply that they give back, and what a policy is.
+
+Owns these shapes. A policy gets the call and the next step, and returns a reply of which nothing
+has reached the client yet: until then it may try again, elsewhere, or not at all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+from proxy.admission import Admitted
+from proxy.asked import Asked
+from proxy.errors import NotSent
+from proxy.headers import RawHeaders
+from proxy.journal.entries import AttemptMade, DecisionMade
+from proxy.request_body import Body
+
+
+class Trail(Protocol):
+    """Where attempts and decisions are kept; the capture is one."""
+
+    attempts: list[AttemptMade]
+    decisions: list[DecisionMade]
+    rules: list[str]
+
+
+class Reply(Protocol):
+    """An answer whose first piece is there, or which has failed by then. End with `close()`."""
+
+    status: int
+    reason: str
+    headers: RawHeaders
+    upgraded: bool
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything of the body is there."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole body was read."""
+
+    @property
+    def first(self) -> bytes:
+        """The first piece of the body, which `read` will give; b"" where it was given."""
+
+    async def read(self) -> bytes: ...
+    def close(self) -> None: ...
+
+
+class Open(NotSent):
+    """A breaker lets nothing through for `seconds` more; `failure_rate` is how bad it was."""
+
+    def __init__(self, message: str, seconds: float, failure_rate: float) -> None:
+        super().__init__(message, "upstream_open")
+        self.seconds = seconds
+        self.failure_rate = failure_rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call on its way; policies pass on changed copies."""
+
+    method: str
+    admitted: Admitted
+    body: Body
+    raw: RawHeaders
+    """The client's fields, also those that do not go on."""
+    asked: Asked
+    trail: Trail
+    key: str | None = None
+    model: str | None = None
+    """Sent instead of the one asked for."""
+    plain: bool = False
+    """The answer must come without content coding."""
+    forced: bool = False
+    """A breaker lets it through, open or not."""
+    deadline: float = float("inf")
+    """In the clock of `time.monotonic`: no wait goes beyond."""
+    budgets: Callable[[str], float] = lambda _: 0.0
+    entered: float = field(default_factory=time.perf_counter)
+
+    @property
+    def upstream(self) -> str:
+        return self.admitted.provider
+
+    def decide(self, policy: str, rule: str, action: str, reason: str) -> None:
+        """Keep what a policy did, and why."""
+        made = DecisionMade(policy=policy, rule=rule, action=action, reason=reason)
+        self.trail.decisions.append(made)
+        if rule not in self.trail.rules:
+            self.trail.rules.append(rule)
+
+    def but(self, **changes: object) -> Call:
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+    def seconds_left(self) -> float:
+        return self.deadline - time.monotonic()
+
+
+@dataclass(slots=True)
+class KnownOfCall:
+    """A call as conditions ask about it: provider and model are those it goes to now."""
+
+    call: Call
+
+    @property
+    def provider(self) -> str:
+        return self.call.upstream
+
+    @property
+    def model(self) -> str | None:
+        return self.call.model or self.call.asked.facts.model
+
+    @property
+    def operation(self) -> str | None:
+        return self.call.asked.operation
+
+    @property
+    def stream(self) -> bool | None:
+        return self.call.asked.facts.stream
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self.call.asked.labels
+
+    @property
+    def key(self) -> str | None:
+        return self.call.key
+
+    @property
+    def input_tokens(self) -> int | None:
+        return self.call.asked.input_tokens
+
+    @property
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def budget_used(self, name: str) -> float:
+        return self.call.budgets(name)
+
+
+Next = Callable[[Call], Awaitable[Reply]]
+
+
+class Policy(Protocol):
+    """Behaviour around a call. Raises AttemptFailed, or Refusal to answer it here."""
+
+    async def __call__(self, call: Call, next_step: Next) -> Reply: ...

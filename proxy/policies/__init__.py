@@ -1,0 +1,1 @@
+"""Policies: behaviour around a call, one file each; chain.py has their order."""

@@ -1,0 +1,105 @@
+"""What is wrong with rules taken together, or with what they name.
+
+Owns the search for rules that cannot be meant as they stand: names used twice, providers nobody
+knows, conditions that nothing meets, rules behind others that take all their calls. Pure.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterator, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from proxy.rules.conditions import PATTERNS, When
+from proxy.rules.settings import Rule
+
+ALL_ACT = frozenset[str]()
+"""Kinds of which every rule acts that concerns a call; of the others only the first."""
+
+
+def rule_faults(rules: Sequence[Rule], providers: Collection[str]) -> list[str]:
+    """Each fault on a line: where, what and the mend."""
+    faults: list[str] = []
+    for number, rule in enumerate(rules):
+        where = f"rules[{number}] ({rule.name})"
+        others = [r.name for r in rules[:number]]
+        if rule.name in others:
+            faults.append(f"{where}: rules[{others.index(rule.name)}] has this name. Use another.")
+        faults += [f"{where}.when.{fault}" for fault in _unmeetable(rule.when, providers)]
+        if rule.enabled and (before := _shadowing(rules[:number], rule)):
+            faults.append(
+                f"{where}: never acts, because {before.name} before it takes all its calls. "
+                "Put it first, or narrow the other's conditions."
+            )
+    return faults
+
+
+def _unmeetable(when: When, providers: Collection[str]) -> Iterator[str]:
+    """Conditions that no call can meet."""
+    for glob in when.provider or ():
+        if not any(fnmatchcase(name, glob) for name in providers):
+            close = difflib.get_close_matches(glob, providers, 1)
+            hint = f"Did you mean {close[0]}?" if close else f"Add [providers.{glob}]."
+            yield f"provider = {glob!r}: no provider has this name. {hint}"
+    tokens = when.input_tokens
+    if tokens is not None and tokens.over is None and tokens.at_most is None:
+        yield "input_tokens: says nothing. Add over or at_most."
+    elif (
+        tokens is not None
+        and tokens.over is not None
+        and tokens.at_most is not None
+        and tokens.over >= tokens.at_most
+    ):
+        yield (
+            f"input_tokens: nothing is over {tokens.over} and at most {tokens.at_most}. "
+            "Make over the smaller one."
+        )
+    if when.hours is not None and not when.hours.days:
+        yield "hours.days: is empty. Name a day, or leave it out."
+
+
+def _shadowing(before: Sequence[Rule], rule: Rule) -> Rule | None:
+    """The earlier rule that takes every call of this one."""
+    if rule.kind in ALL_ACT:
+        return None
+    same = (r for r in before if r.enabled and r.kind == rule.kind)
+    return next((r for r in same if covers(r.when, rule.when)), None)
+
+
+def covers(wide: When, narrow: When) -> bool:
+    """Whether every call that meets `narrow` meets `wide`. In doubt no."""
+    for name in PATTERNS:
+        if not _patterns_cover(getattr(wide, name), getattr(narrow, name)):
+            return False
+    if any(not _patterns_cover(globs, narrow.tags.get(tag)) for tag, globs in wide.tags.items()):
+        return False
+    others = ("stream", "hours", "budget_used")
+    same = all(getattr(wide, n) in (None, getattr(narrow, n)) for n in others)
+    return same and _tokens_cover(wide.input_tokens, narrow.input_tokens)
+
+
+def _patterns_cover(wide: tuple[str, ...] | None, narrow: tuple[str, ...] | None) -> bool:
+    if wide is None:
+        return True
+    return narrow is not None and all(any(_covers(w, n) for w in wide) for n in narrow)
+
+
+def _covers(wide: str, narrow: str) -> bool:
+    """`gpt-*` covers `gpt-4o` and `gpt-4*`; sets and `?` are compared as they are written."""
+    if wide == narrow:
+        return True
+    if not set(narrow) & set("*?["):
+        return fnmatchcase(narrow, wide)
+    plain = wide.endswith("*") and not set(wide[:-1]) & set("*?[")
+    return plain and narrow.startswith(wide[:-1])
+
+
+def _tokens_cover(wide: Any, narrow: Any) -> bool:
+    if wide is None:
+        return True
+    if narrow is None:
+        return False
+    above = wide.over is None or (narrow.over is not None and narrow.over >= wide.over)
+    below = wide.at_most is None or (narrow.at_most is not None and narrow.at_most <= wide.at_most)
+    return above and below

@@ -1,0 +1,70 @@
+"""`[[rules]]`: one table each, with a name, conditions and exactly one thing to do.
+
+Owns the kinds of rules, their defaults and their bounds. What one rule alone cannot tell (names
+used twice, rules that never act) is in faults.py.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from proxy.rules.conditions import When
+from proxy.sections import Seconds, Section, Share, Statuses
+
+
+class Retry(Section):
+    """Try again where that is safe and the first byte has not reached the client."""
+
+    attempts: Annotated[int, Field(ge=2, le=10)] = 3
+    """Tries in all."""
+    on: Statuses = (408, 429, 500, 502, 503, 504, 529)
+    first_wait_seconds: Seconds = 0.5
+    """Doubles with each try; the wait is drawn evenly from nought to there (full jitter)."""
+    longest_wait_seconds: Seconds = 20.0
+    """Caps each wait, a Retry-After too."""
+    share: Share = 0.2
+    """Retries of an upstream, as a share of its calls, beyond ten in reserve."""
+    unsure: bool = False
+    """Also where the request may have been served, and billed, though no answer came."""
+
+
+class Breaker(Section):
+    """Ask an upstream no more for a while once too many of its answers are failures."""
+
+    failure_rate: Annotated[Share, Field(gt=0)] = 0.5
+    minimum: Annotated[int, Field(ge=1)] = 20
+    """Fewer calls in the window say nothing."""
+    window_seconds: Annotated[Seconds, Field(gt=0)] = 30.0
+    open_seconds: Annotated[Seconds, Field(gt=0)] = 15.0
+    """Then probes are let through; a longer Retry-After is respected, up to ten times this."""
+    probes: Annotated[int, Field(ge=1)] = 1
+    """At the same time; as many must succeed before it closes."""
+    on: Statuses = (500, 502, 503, 504, 529)
+
+
+KINDS = ("retry", "breaker")
+"""What rules can do, each the name of a key, a class here and a policy."""
+
+
+class Rule(Section):
+    """One rule."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.:-]+$")]
+    enabled: bool = True
+    when: When = When()
+    retry: Retry | None = None
+    breaker: Breaker | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        kinds = [kind for kind in KINDS if getattr(self, kind) is not None]
+        if len(kinds) != 1:
+            does = f"does {len(kinds)} things ({', '.join(kinds)})" if kinds else "does nothing"
+            raise ValueError(f"it {does}; give it exactly one of {', '.join(KINDS)}")
+        return self
+
+    @property
+    def kind(self) -> str:
+        return next(kind for kind in KINDS if getattr(self, kind) is not None)
