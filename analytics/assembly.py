@@ -99,18 +99,26 @@ def _exchange(
         prompt_fingerprint=request.prompt_fingerprint,
         parse_error=_parse_error(found, read),
         parser_version=PARSER_VERSION,
-        **_route(found.opened, head),
+        **_route(found, head),
         **_ending(found, read),
         **_labels(found.opened, request),
         **to_columns(usage),
     )
 
 
-def _route(opened: Opened | None, head: RequestHead | None) -> dict[str, Any]:
+def _provider(found: Unposted) -> str | None:
+    """Who served and bills: a rule may have sent it elsewhere than the client did."""
+    if found.closed is not None and found.closed.provider is not None:
+        return found.closed.provider
+    return found.opened.provider if found.opened else None
+
+
+def _route(found: Unposted, head: RequestHead | None) -> dict[str, Any]:
+    opened = found.opened
     if opened is None or head is None:
         return {}
     return {
-        "provider": opened.provider,
+        "provider": _provider(found),
         "method": opened.method or None,
         "path": head.path or None,
         "key_id": opened.key_id,
@@ -204,9 +212,10 @@ def _cost(
         return Cost()
     if closed is not None and closed.outcome in ("cached", "refused"):
         return Cost()
+    asked = read.request.model if read.request else None
     return book.cost(
-        provider=(found.opened.provider if found.opened else None) or "",
-        request_model=read.request.model if read.request else None,
+        provider=_provider(found) or "",
+        request_model=(closed.model if closed else None) or asked,
         response_model=read.reply.model if read.reply else None,
         usage=usage,
         usage_source=source,

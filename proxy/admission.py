@@ -133,8 +133,7 @@ def admit(head: Head, own_credentials: Mapping[str, bool]) -> Admitted:
         raise Refusal("the only transfer coding taken is chunked", 400, "bad_headers")
     ours = own_credentials[route.provider]
     if ours and head.fields.cross_site:
-        # Any page could make the browser of whoever opens it spend the proxy's credential.
-        raise Refusal("pages of other sites must not use the proxy's credential", 403, "cross_site")
+        raise cross_site()
     try:
         forwarded = _forwarded(head.raw, ours)
     except headers.BadHeaders as error:
@@ -146,6 +145,11 @@ def admit(head: Head, own_credentials: Mapping[str, bool]) -> Admitted:
         forwarded=forwarded,
         websocket=head.fields.websocket,
     )
+
+
+def cross_site() -> Refusal:
+    """Any page could make the browser of whoever opens it spend the proxy's credential."""
+    return Refusal("pages of other sites must not use the proxy's credential", 403, "cross_site")
 
 
 @lru_cache(maxsize=256)

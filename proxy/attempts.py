@@ -7,14 +7,17 @@ Refuses to try twice.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from proxy import headers, outgoing
+from proxy.admission import cross_site
 from proxy.call import Call, Reply
 from proxy.capture import Capture
-from proxy.errors import AttemptFailed
+from proxy.errors import AttemptFailed, Broken
 from proxy.journal.entries import AttemptMade
 from proxy.outgoing import Target
 from proxy.upstream import Endpoint, UpstreamClient, UpstreamReply, UpstreamRequest
@@ -34,6 +37,10 @@ class Attempts:
         capture = call.trail
         assert isinstance(capture, Capture)
         target = await self._find_target(call.upstream)
+        if call.key_number:
+            target = target.with_key(call.key_number)
+        if target.credential is not None and call.cross_site:
+            raise cross_site()
         message = outgoing.message(call.method, call.admitted, target, call.body)
         if call.plain:
             message = replace(message, headers=headers.uncompressed(message.headers))
@@ -42,40 +49,59 @@ class Attempts:
         if not capture.attempts and capture.overhead_seconds is not None:
             in_chain = time.perf_counter() - call.entered
             capture.overhead_seconds = round(capture.overhead_seconds + in_chain, 6)
-        return await self.attempt(target.endpoint, message, capture, first_piece=True)
+        capture.goes_to(call.upstream, call.model)
+        seconds = None if math.isinf(call.deadline) else max(0.0, call.seconds_left())
+        return await self._begun(target.endpoint, message, capture, seconds)
 
     async def attempt(
+        self, endpoint: Endpoint, message: UpstreamRequest, capture: Capture
+    ) -> UpstreamReply:
+        """One attempt with a message, up to the head of its answer."""
+        with _kept(endpoint.name, capture) as made:
+            reply = await self._client.send(endpoint, message)
+            made.status = reply.status
+            return reply
+
+    async def _begun(
         self,
         endpoint: Endpoint,
         message: UpstreamRequest,
         capture: Capture,
-        *,
-        first_piece: bool = False,
+        seconds: float | None,
     ) -> UpstreamReply:
-        """One attempt with a message, up to the head of its answer, or the first piece of it."""
-        capture.upstream = endpoint.name
-        at, begun = time.time_ns() // 1000, time.perf_counter()
-        status, error_type, error_message = None, None, None
-        try:
-            reply = await self._client.send(endpoint, message)
-            status = reply.status
-            if first_piece and not reply.upgraded:
-                await reply.begin()
-        except AttemptFailed as failure:
-            error_type, error_message = failure.error_type, str(failure)
-            raise
-        except asyncio.CancelledError:
-            error_type = "cancelled"
-            raise
-        finally:
-            made = AttemptMade(
-                number=len(capture.attempts) + 1,
-                upstream=endpoint.name,
-                started_at=at,
-                duration_seconds=round(time.perf_counter() - begun, 6),
-                status=status,
-                error_type=error_type,
-                error_message=error_message,
-            )
-            capture.attempts.append(made)
-        return reply
+        """The same up to the first piece of its answer, which must be there in this time."""
+        with _kept(endpoint.name, capture) as made:
+            try:
+                async with asyncio.timeout(seconds):
+                    reply = await self._client.send(endpoint, message)
+                    made.status = reply.status
+                    if not reply.upgraded:
+                        await reply.begin()
+            except TimeoutError:
+                late = f"no answer from {endpoint.name} in the time that the rules leave it"
+                raise Broken(late, "deadline", timed_out=True) from None
+            return reply
+
+
+@contextmanager
+def _kept(upstream: str, capture: Capture) -> Iterator[AttemptMade]:
+    """The attempt in the record, however it ends."""
+    capture.upstream = upstream
+    begun = time.perf_counter()
+    made = AttemptMade(
+        number=len(capture.attempts) + 1,
+        upstream=upstream,
+        started_at=time.time_ns() // 1000,
+        duration_seconds=0.0,
+    )
+    try:
+        yield made
+    except AttemptFailed as failure:
+        made.error_type, made.error_message = failure.error_type, str(failure)
+        raise
+    except asyncio.CancelledError:
+        made.error_type = "cancelled"
+        raise
+    finally:
+        made.duration_seconds = round(time.perf_counter() - begun, 6)
+        capture.attempts.append(made)

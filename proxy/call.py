@@ -27,6 +27,9 @@ class Trail(Protocol):
     decisions: list[DecisionMade]
     rules: list[str]
 
+    def goes_to(self, upstream: str, model: str | None) -> None:
+        """The call is served there, with this model where it is not the one asked for."""
+
 
 class Reply(Protocol):
     """An answer whose first piece is there, or which has failed by then. End with `close()`."""
@@ -75,6 +78,10 @@ class Call:
     key: str | None = None
     model: str | None = None
     """Sent instead of the one asked for."""
+    key_number: int = 0
+    """Which of the provider's keys is added, where it has several."""
+    cross_site: bool = False
+    """Another site's page sent it: the proxy's credentials are not for it."""
     plain: bool = False
     """The answer must come without content coding."""
     forced: bool = False

@@ -69,6 +69,8 @@ class Capture:
         self.decisions: list[DecisionMade] = []
         self.rules: list[str] = []
         self.upstream: str | None = None
+        self._provider: str | None = None
+        self._model: str | None = None
         self.overhead_seconds: float | None = None
 
     @property
@@ -93,6 +95,12 @@ class Capture:
         """A credential of the proxy's own, which the answer might echo."""
         if value not in self._secrets:
             self._secrets = (value, *self._secrets)
+
+    def goes_to(self, upstream: str, model: str | None) -> None:
+        """A rule sends the call to this upstream, with this model where it changed."""
+        self.upstream = upstream
+        self._provider = upstream if upstream != self._opened.provider else None
+        self._model = model
 
     async def open(self) -> bool:
         """Whether the beginning is safely in the journal."""
@@ -196,6 +204,8 @@ class Capture:
             started_at=self._opened.started_at,
             outcome=end.outcome,
             upstream=self.upstream,
+            provider=self._provider,
+            model=self._model,
             status=end.status,
             headers=headers,
             error_type=end.error_type,

@@ -87,6 +87,10 @@ class Journal(Section):
 class Provider(Section):
     base_url: BaseUrl | None = None
     api_key_env: str = ""
+    api_key_envs: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Several instead of one: where one is refused with 401 or 429, the next serves."""
+    openai_path: str | None = None
+    """What goes before `/chat/completions` here, for rules that move calls to other providers."""
     inject_stream_usage: bool = False
     """Ask for the usage of streams where the client does not, and hide the answer from it."""
 
@@ -180,10 +184,29 @@ def parse(table: dict[str, Any], where: str) -> Settings:
     except ValidationError as error:
         faults = [_explain(fault) for fault in error.errors()] + faults
     else:
-        faults += rule_faults(settings.rules, BUILT_IN.keys() | settings.providers.keys())
+        known = BUILT_IN.keys() | settings.providers.keys()
+        faults += rule_faults(settings.rules, known, _keyless(settings))
     if faults:
         raise ConfigError("\n".join(f"{where}: {fault}" for fault in faults))
     return settings
+
+
+def _keyless(settings: Settings) -> list[str]:
+    """Built-in providers at their public address to which the proxy adds no key."""
+    configured = settings.providers
+    return [
+        name
+        for name, known in BUILT_IN.items()
+        if (known.base_url or "").startswith("https:")
+        and not (
+            name in configured
+            and (
+                configured[name].base_url
+                or configured[name].api_key_env
+                or configured[name].api_key_envs
+            )
+        )
+    ]
 
 
 def _provider_faults(providers: Any) -> list[str]:

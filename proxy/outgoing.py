@@ -5,7 +5,7 @@ Owns how a client's request becomes the one that the provider gets. Refuses to s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy import stream_usage
 from proxy.admission import Admitted
@@ -20,16 +20,25 @@ from proxy.upstream import Endpoint, UpstreamRequest
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a provider's requests go, and the credential that the proxy adds there."""
+    """Where a provider's requests go, and the credentials that the proxy may add there."""
 
     endpoint: Endpoint
-    credential: tuple[bytes, bytes] | None
+    credentials: tuple[tuple[bytes, bytes], ...] = ()
     inject_stream_usage: bool = False
+    openai_path: str = "/v1"
+
+    @property
+    def credential(self) -> tuple[bytes, bytes] | None:
+        return self.credentials[0] if self.credentials else None
 
     @property
     def secret(self) -> bytes:
         """The credential without its scheme, as an answer might echo it."""
         return self.credential[1].removeprefix(b"Bearer ") if self.credential else b""
+
+    def with_key(self, number: int) -> Target:
+        """With one of its credentials alone."""
+        return replace(self, credentials=self.credentials[number : number + 1])
 
 
 def asking_for_usage(
@@ -60,7 +69,7 @@ def message(method: str, admitted: Admitted, target: Target, upload: Body) -> Up
         raise Refusal("the path must not climb with '..'", 400, "bad_target")
     forwarded = list(admitted.forwarded)
     if target.credential is not None:
-        forwarded.append(target.credential)
+        forwarded.append(_as_spoken(target.credential, admitted.target))
     if admitted.websocket:
         forwarded += [(b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
     return UpstreamRequest(
@@ -71,3 +80,12 @@ def message(method: str, admitted: Admitted, target: Target, upload: Body) -> Up
         length=upload.length,
         upgrade=admitted.websocket,
     )
+
+
+def _as_spoken(credential: tuple[bytes, bytes], target: str) -> tuple[bytes, bytes]:
+    """Anthropic and Gemini take their key as a bearer token where they speak like OpenAI."""
+    name, value = credential
+    speaks = target.partition("?")[0].endswith("/chat/completions")
+    if speaks and name in (b"x-api-key", b"x-goog-api-key"):
+        return b"authorization", b"Bearer " + value
+    return credential

@@ -174,6 +174,7 @@ class Relay:
             asked=Asked(capture.request_head, data, admitted.labels),
             trail=capture,
             key=capture.key_id,
+            cross_site=head.fields.cross_site,
             plain=plain,
         )
 

@@ -47,6 +47,9 @@ def may_repeat(
         return True
     if isinstance(happened, AttemptFailed):
         return idempotent or unsure
-    if happened in _REJECTED or idempotent or unsure:
-        return True
+    return happened in _REJECTED or idempotent or unsure or leaves_nothing(operation)
+
+
+def leaves_nothing(operation: str | None) -> bool:
+    """Whether it makes an answer and changes nothing at the provider."""
     return operation is not None and operation.startswith(_CHANGES_NOTHING)

@@ -24,12 +24,12 @@ def _decimal(value: Any) -> Any:
     return value
 
 
-def _number(value: Any) -> Any:
+def as_float(value: Any) -> Any:
     """An integer where a float is meant: `seconds = 10`."""
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
     """One word stands for a list of one."""
     if isinstance(value, str | int) and not isinstance(value, bool):
         return (value,)
@@ -37,12 +37,12 @@ def _listed(value: Any) -> Any:
 
 
 Usd = Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0)]
-Seconds = Annotated[float, BeforeValidator(_number), Field(ge=0)]
-Share = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
-Words = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
+Seconds = Annotated[float, BeforeValidator(as_float), Field(ge=0)]
+Share = Annotated[float, BeforeValidator(as_float), Field(ge=0, le=1)]
+Words = Annotated[tuple[str, ...], BeforeValidator(listed), Field(min_length=1)]
 """One word or several."""
 Statuses = Annotated[
     tuple[Annotated[int, Field(ge=400, le=599)], ...],
-    BeforeValidator(_listed),
+    BeforeValidator(listed),
     Field(min_length=1),
 ]

@@ -21,16 +21,18 @@ from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
 from proxy.attempts import Attempts
-from proxy.config import ConfigError, Settings
+from proxy.config import ConfigError, Provider, Settings
 from proxy.connections import ClientServer
 from proxy.credentials import KeyHash
+from proxy.destinations import Destinations
 from proxy.errors import Refusal
 from proxy.journal import JournalWriter
 from proxy.journal.segments import prepare_folder
 from proxy.memory import Memory
 from proxy.outgoing import Target
 from proxy.own import POSTED_METRICS, OwnPages, Tally
-from proxy.policies.chain import Chain
+from proxy.policies import chain
+from proxy.policies.chain import Surroundings
 from proxy.providers import BEARER, BUILT_IN, DEMO, BuiltIn
 from proxy.recorder import Recorder
 from proxy.relay import Relay
@@ -85,9 +87,13 @@ class Worker:
         """`source` is the settings' file, whose rules are taken anew when it changes."""
         self._settings = settings
         self._source = source
-        self._memory = Memory()
         self._start_demo = start_demo
         self._targets = known_targets(settings)
+        self._surroundings = Surroundings(
+            memory=Memory(),
+            destinations=Destinations({n: t.openai_path for n, t in self._targets.items()}),
+            key_counts={n: len(t.credentials) for n, t in self._targets.items()},
+        )
         self._demo_lock = asyncio.Lock()
         self._tally = Tally()
         self._rules_file: RulesFile | None = None
@@ -144,8 +150,7 @@ class Worker:
     def _use(self, rules: Sequence[Rule]) -> None:
         """Put these rules in force, for the calls that come from now on."""
         active = [rule for rule in rules if rule.enabled]
-        chain = Chain(active, self._memory, self._attempts.send) if active else None
-        self._relay.chain = chain
+        self._relay.chain = chain.build(active, self._surroundings, self._attempts.send)
         self._tally.rules, self._tally.rules_error = len(active), None
 
     def _tell(self, message: str) -> None:
@@ -168,7 +173,7 @@ class Worker:
             async with self._demo_lock:
                 if provider not in self._targets:
                     endpoint = Endpoint.of(DEMO, await self._start_demo())
-                    self._targets[provider] = Target(endpoint, None)
+                    self._targets[provider] = Target(endpoint)
             return self._targets[provider]
         raise Refusal(
             f"{provider} has no fixed address: set providers.{provider}.base_url in meterline.toml",
@@ -225,20 +230,33 @@ def known_targets(settings: Settings) -> dict[str, Target]:
         built_in = BUILT_IN.get(name, BuiltIn(base_url=None))
         configured = settings.providers.get(name)
         base_url = (configured.base_url if configured else None) or built_in.base_url
-        variable = configured.api_key_env if configured else ""
-        key = os.environ.get(variable, "") if variable else ""
-        if variable and not key:
-            faults.append(
-                f"providers.{name}.api_key_env = {variable!r}: this environment variable is not "
-                "set. Export it, or leave the key out to pass the client's credential through."
-            )
+        keys = []
+        for variable in _variables(configured):
+            keys.append(os.environ.get(variable, ""))
+            if not keys[-1]:
+                faults.append(
+                    f"providers.{name}.api_key_env = {variable!r}: this environment variable is "
+                    "not set. Export it, or leave the key out to pass the client's credential "
+                    "through."
+                )
         if base_url is not None:
-            credential = _credential(built_in.key_header, key) if key else None
-            injects = configured is not None and configured.inject_stream_usage
-            targets[name] = Target(Endpoint.of(name, base_url), credential, injects)
+            path = configured.openai_path if configured else None
+            targets[name] = Target(
+                Endpoint.of(name, base_url),
+                tuple(_credential(built_in.key_header, key) for key in keys),
+                configured is not None and configured.inject_stream_usage,
+                built_in.openai_path if path is None else path,
+            )
     if faults:
         raise ConfigError("\n".join(faults))
     return targets
+
+
+def _variables(configured: Provider | None) -> tuple[str, ...]:
+    """The environment variables with a provider's keys."""
+    if configured is None:
+        return ()
+    return (configured.api_key_env,) if configured.api_key_env else configured.api_key_envs
 
 
 def _credential(header: str, key: str) -> tuple[bytes, bytes]:

@@ -102,16 +102,16 @@ def clock_at(now: datetime, newest: datetime | None = None) -> Finding:
 def keys(settings: Settings) -> Iterator[Finding]:
     """The environment variables that are to hold the providers' keys."""
     for name, provider in settings.providers.items():
-        if not (variable := provider.api_key_env):
-            continue
-        if os.environ.get(variable):
-            yield ok("keys", f"{variable} is set, for {name}")
-        else:
-            yield fail(
-                "keys",
-                f"providers.{name}.api_key_env names {variable}, which is not set here",
-                f"export {variable}=..., or remove api_key_env to pass the client's key through",
-            )
+        key = "api_key_env" if provider.api_key_env else "api_key_envs"
+        for variable in (provider.api_key_env,) if provider.api_key_env else provider.api_key_envs:
+            if os.environ.get(variable):
+                yield ok("keys", f"{variable} is set, for {name}")
+            else:
+                yield fail(
+                    "keys",
+                    f"providers.{name}.{key} names {variable}, which is not set here",
+                    f"export {variable}=..., or remove {key} to pass the client's key through",
+                )
 
 
 def size(count: int) -> str:

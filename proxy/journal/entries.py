@@ -87,6 +87,10 @@ class Closed:
     started_at: int
     outcome: str
     upstream: str | None = None
+    provider: str | None = None
+    """Who served it, where a rule sent it to another provider than the client did."""
+    model: str | None = None
+    """The model that a rule put in place of the one asked for."""
     status: int | None = None
     headers: Headers = field(default_factory=list)
     error_type: str | None = None

@@ -2,32 +2,50 @@
 
 Owns that order, for all to see:
 
-    breaker behind retry: each try is one call to the upstream's circuit
+    route -> balance -> fallback -> retry -> breaker -> keys -> upstream
 
-A policy without a rule is not in the chain, and without any rule there is no chain.
+Where a call goes is settled first; then it goes along its fallbacks; at each of them it is tried
+again; each try is a call in the circuit of its upstream, with one key of the proxy's or another.
+A policy without a rule is not in the chain, and without any there is no chain.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from proxy.call import Call, Next, Open, Policy, Reply
+from proxy.destinations import Destinations
 from proxy.errors import Refusal
 from proxy.memory import Memory
+from proxy.policies.balance import BalancePolicy
 from proxy.policies.breaker import BreakerPolicy
+from proxy.policies.fallback import FallbackPolicy
+from proxy.policies.keys import KeysPolicy
 from proxy.policies.retry import RetryPolicy
+from proxy.policies.route import RoutePolicy
 from proxy.rules.choosing import Rules
-from proxy.rules.settings import Breaker, Retry, Rule
+from proxy.rules.settings import Balance, Breaker, Fallback, Retry, Route, Rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What policies need beside rules. It outlives them: a reload makes a new chain in it."""
+
+    memory: Memory
+    destinations: Destinations
+    key_counts: Mapping[str, int]
+    """Keys of the proxy's own, by provider."""
 
 
 class Chain:
     """The policies of one set of rules before `send`, which makes one attempt."""
 
-    def __init__(self, rules: Sequence[Rule], memory: Memory, send: Next) -> None:
+    def __init__(self, acting: Sequence[Policy], send: Next) -> None:
         step = send
-        for policy in reversed(policies(rules, memory)):
+        for policy in reversed(acting):
             step = partial(policy, next_step=step)
         self._first = step
 
@@ -40,11 +58,26 @@ class Chain:
             raise Refusal(str(shut), 503, shut.error_type, retry_after=seconds) from shut
 
 
-def policies(rules: Sequence[Rule], memory: Memory) -> list[Policy]:
-    """The policies that have rules, in the order in which a call meets them."""
+def build(rules: Sequence[Rule], around: Surroundings, send: Next) -> Chain | None:
+    """The chain of these rules; None where no policy acts."""
+    acting = policies(rules, around)
+    return Chain(acting, send) if acting else None
+
+
+def policies(rules: Sequence[Rule], around: Surroundings) -> list[Policy]:
+    """The policies that have something to do, in the order in which a call meets them."""
+    memory, destinations = around.memory, around.destinations
     found: list[Policy] = []
+    if routes := Rules(Route, rules):
+        found.append(RoutePolicy(routes, destinations))
+    if balances := Rules(Balance, rules):
+        found.append(BalancePolicy(balances, memory, destinations))
+    if fallbacks := Rules(Fallback, rules):
+        found.append(FallbackPolicy(fallbacks, destinations))
     if retries := Rules(Retry, rules):
         found.append(RetryPolicy(retries, memory))
     if breakers := Rules(Breaker, rules):
         found.append(BreakerPolicy(breakers, memory))
+    if any(count > 1 for count in around.key_counts.values()):
+        found.append(KeysPolicy(around.key_counts, memory))
     return found

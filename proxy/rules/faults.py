@@ -18,8 +18,13 @@ ALL_ACT = frozenset[str]()
 """Kinds of which every rule acts that concerns a call; of the others only the first."""
 
 
-def rule_faults(rules: Sequence[Rule], providers: Collection[str]) -> list[str]:
-    """Each fault on a line: where, what and the mend."""
+def rule_faults(
+    rules: Sequence[Rule], providers: Collection[str], keyless: Collection[str] = ()
+) -> list[str]:
+    """Each fault on a line: where, what and the mend.
+
+    `keyless` providers want a key, and only their own clients bring one.
+    """
     faults: list[str] = []
     for number, rule in enumerate(rules):
         where = f"rules[{number}] ({rule.name})"
@@ -27,6 +32,7 @@ def rule_faults(rules: Sequence[Rule], providers: Collection[str]) -> list[str]:
         if rule.name in others:
             faults.append(f"{where}: rules[{others.index(rule.name)}] has this name. Use another.")
         faults += [f"{where}.when.{fault}" for fault in _unmeetable(rule.when, providers)]
+        faults += [f"{where}.{fault}" for fault in _lost(rule, providers, keyless)]
         if rule.enabled and (before := _shadowing(rules[:number], rule)):
             faults.append(
                 f"{where}: never acts, because {before.name} before it takes all its calls. "
@@ -57,6 +63,24 @@ def _unmeetable(when: When, providers: Collection[str]) -> Iterator[str]:
         )
     if when.hours is not None and not when.hours.days:
         yield "hours.days: is empty. Name a day, or leave it out."
+
+
+def _lost(rule: Rule, providers: Collection[str], keyless: Collection[str]) -> Iterator[str]:
+    """Destinations that lead nowhere."""
+    given, origins = rule.destinations(), rule.when.provider
+    for number, to in enumerate(given):
+        name = to.partition("/")[0]
+        if name not in providers:
+            close = difflib.get_close_matches(name, providers, 1)
+            hint = f"Did you mean {close[0]}?" if close else f"Add [providers.{name}]."
+            yield f"{rule.kind} to {to!r}: no provider is named {name}. {hint}"
+        elif name in keyless and origins and not any(fnmatchcase(name, o) for o in origins):
+            yield (
+                f"{rule.kind} to {to!r}: clients' keys for other providers are not sent to {name}. "
+                f"Set providers.{name}.api_key_env."
+            )
+        elif to in given[:number]:
+            yield f"{rule.kind} to {to!r}: is there twice. Name each once."
 
 
 def _shadowing(before: Sequence[Rule], rule: Rule) -> Rule | None:

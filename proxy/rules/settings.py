@@ -6,12 +6,12 @@ used twice, rules that never act) is in faults.py.
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from proxy.rules.conditions import When
-from proxy.sections import Seconds, Section, Share, Statuses
+from proxy.sections import Seconds, Section, Share, Statuses, as_float, listed
 
 
 class Retry(Section):
@@ -44,7 +44,57 @@ class Breaker(Section):
     on: Statuses = (500, 502, 503, 504, 529)
 
 
-KINDS = ("retry", "breaker")
+Weight = Annotated[float, BeforeValidator(as_float), Field(gt=0)]
+Sticky = Literal["session", "user", "key", "none"]
+
+
+def _destination(text: str) -> str:
+    provider, mark, model = text.partition("/")
+    if not provider or (mark and not model):
+        raise ValueError("must be provider/model, or a provider alone for the model asked for")
+    return text
+
+
+To = Annotated[str, AfterValidator(_destination)]
+
+
+class Fallback(Section):
+    """Elsewhere, in this order, where one upstream fails. The model is rewritten."""
+
+    to: Annotated[tuple[To, ...], BeforeValidator(listed), Field(min_length=1)]
+    on: Statuses = (408, 429, 500, 502, 503, 504, 529)
+    deadline_seconds: Annotated[Seconds, Field(gt=0)] | None = None
+    """For the whole chain, up to the first piece of an answer."""
+    patience_seconds: Annotated[Seconds, Field(gt=0)] | None = None
+    """For each of its upstreams, retries included."""
+    unsure: bool = True
+    """Also where the first may have served it, and bills it, though no answer came."""
+
+
+class Arm(Section):
+    """One of several destinations."""
+
+    to: To
+    weight: Weight = 1.0
+
+
+class Balance(Section):
+    """To one of several destinations."""
+
+    across: Annotated[tuple[Arm, ...], Field(strict=False, min_length=2)]
+    by: Literal["weight", "latency"] = "weight"
+    sticky: Sticky = "session"
+    """Whose calls stay together, so that the provider's cache serves them; without that label
+    each call is drawn by itself."""
+
+
+class Route(Section):
+    """To another destination."""
+
+    to: To
+
+
+KINDS = ("route", "balance", "fallback", "retry", "breaker")
 """What rules can do, each the name of a key, a class here and a policy."""
 
 
@@ -54,6 +104,9 @@ class Rule(Section):
     name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.:-]+$")]
     enabled: bool = True
     when: When = When()
+    route: Route | None = None
+    balance: Balance | None = None
+    fallback: Fallback | None = None
     retry: Retry | None = None
     breaker: Breaker | None = None
 
@@ -68,3 +121,11 @@ class Rule(Section):
     @property
     def kind(self) -> str:
         return next(kind for kind in KINDS if getattr(self, kind) is not None)
+
+    def destinations(self) -> tuple[str, ...]:
+        """Where it may send calls, `provider/model` each."""
+        if self.fallback is not None:
+            return self.fallback.to
+        if self.balance is not None:
+            return tuple(arm.to for arm in self.balance.across)
+        return (self.route.to,) if self.route is not None else ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.policies.breaker import Circuit, Passage
+from proxy.circuit import Circuit, Passage
 from proxy.rules.settings import Breaker
 from tests.proxy.policies.conftest import (
     CHAT,

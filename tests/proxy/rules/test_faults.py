@@ -41,7 +41,7 @@ def test_rules_that_can_act_are_taken(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (rules(""), "rules[0]: it does nothing; give it exactly one of retry, breaker"),
+        (rules(""), "rules[0]: it does nothing; give it exactly one of "),
         (rules(f"{RETRY}\nbreaker = {{}}"), "it does 2 things (retry, breaker)"),
         (rules("retri = {}"), "rules[0].retri: unknown key. Did you mean retry?"),
         (rules("retry = { atempts = 2 }"), "rules[0].retry.atempts: unknown key. Did you mean att"),
@@ -55,6 +55,16 @@ def test_rules_that_can_act_are_taken(text: str) -> None:
         (rules(f"when = {{ input_tokens = {{}} }}\n{RETRY}"), "input_tokens: says nothing."),
         (rules(f'when = {{ hours = {{ start = "25:00" }} }}\n{RETRY}'), "a time of day like 22:30"),
         (rules(f'when = {{ hours = {{ zone = "Mars" }} }}\n{RETRY}'), "a time zone like Europe"),
+        (
+            rules('route = { to = "opnai/x" }'),
+            "route to 'opnai/x': no provider is named opnai. Did",
+        ),
+        (
+            rules('route = { to = "openai/" }'),
+            "rules[0].route.to = 'openai/': must be provider/model",
+        ),
+        (rules('fallback = { to = ["azure", "azure"] }'), "fallback to 'azure': is there twice."),
+        (rules('balance = { across = [{ to = "azure" }] }'), "rules[0].balance.across"),
         (rules(f"when = {{ model = [] }}\n{RETRY}"), "rules[0].when.model"),
         (f'[[rules]]\nname = "a b"\n{RETRY}', "rules[0].name = 'a b'"),
         (f"[[rules]]\n{RETRY}", "rules[0].name: missing. Add it."),
