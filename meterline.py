@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -146,7 +147,8 @@ def settings_of(args: argparse.Namespace) -> Settings:
 
 
 def run_proxy(args: argparse.Namespace) -> int:
-    from proxy.server import CannotServe, known_targets, listen, serve
+    from proxy.server import CannotServe, listen, serve
+    from proxy.targets import known_targets
 
     settings = settings_of(args)
     workers = settings.server.workers
@@ -162,6 +164,7 @@ def run_proxy(args: argparse.Namespace) -> int:
                 ],
                 settings,
             )
+        money = _Money(settings)
         asyncio.run(
             serve(
                 settings,
@@ -169,12 +172,33 @@ def run_proxy(args: argparse.Namespace) -> int:
                 start_demo=_start_demo,
                 ready=_announce(settings),
                 source=find(args.config),
+                price=money.price,
+                history=money.history,
             )
         )
     except CannotServe as error:
         print(f"meterline proxy: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+class _Money:
+    """What budgets ask for, loaded when the first one does: without budgets nobody does."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @cached_property
+    def _loaded(self) -> Any:
+        from analytics import spending
+
+        return spending.price(self._settings), spending.history(self._settings)
+
+    def price(self, **usage: Any) -> Any:
+        return self._loaded[0](**usage)
+
+    def history(self, since: Any, until: Any) -> Any:
+        return self._loaded[1](since, until)
 
 
 async def _start_demo() -> str:
@@ -292,7 +316,8 @@ def up_demo(args: argparse.Namespace) -> int:
 
 
 def _up(args: argparse.Namespace, settings: Settings, more: list[Any]) -> int:
-    from proxy.server import CannotServe, known_targets, listen, open_journal
+    from proxy.server import CannotServe, listen, open_journal
+    from proxy.targets import known_targets
 
     try:
         known_targets(settings)

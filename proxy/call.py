@@ -26,6 +26,8 @@ class Trail(Protocol):
     attempts: list[AttemptMade]
     decisions: list[DecisionMade]
     rules: list[str]
+    upstream: str | None
+    sent_model: str | None
 
     def goes_to(self, upstream: str, model: str | None) -> None:
         """The call is served there, with this model where it is not the one asked for."""
@@ -38,6 +40,12 @@ class Reply(Protocol):
     reason: str
     headers: RawHeaders
     upgraded: bool
+    cached: bool
+    """Nobody was asked."""
+
+    @property
+    def origin(self) -> Reply:
+        """The innermost reply."""
 
     @property
     def begun(self) -> bool:
@@ -76,6 +84,8 @@ class Call:
     asked: Asked
     trail: Trail
     key: str | None = None
+    pinned: bool = False
+    """Its labels are those of its key, which it cannot change."""
     model: str | None = None
     """Sent instead of the one asked for."""
     key_number: int = 0

@@ -70,7 +70,7 @@ class Capture:
         self.rules: list[str] = []
         self.upstream: str | None = None
         self._provider: str | None = None
-        self._model: str | None = None
+        self.sent_model: str | None = None
         self.overhead_seconds: float | None = None
 
     @property
@@ -100,7 +100,7 @@ class Capture:
         """A rule sends the call to this upstream, with this model where it changed."""
         self.upstream = upstream
         self._provider = upstream if upstream != self._opened.provider else None
-        self._model = model
+        self.sent_model = model
 
     async def open(self) -> bool:
         """Whether the beginning is safely in the journal."""
@@ -205,7 +205,7 @@ class Capture:
             outcome=end.outcome,
             upstream=self.upstream,
             provider=self._provider,
-            model=self._model,
+            model=self.sent_model,
             status=end.status,
             headers=headers,
             error_type=end.error_type,

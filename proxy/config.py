@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from proxy.providers import BUILT_IN
-from proxy.rules.faults import rule_faults
+from proxy.rules.faults import counting_faults, rule_faults
 from proxy.rules.settings import Rule
 from proxy.sections import Section, Usd
 
@@ -186,6 +186,7 @@ def parse(table: dict[str, Any], where: str) -> Settings:
     else:
         known = BUILT_IN.keys() | settings.providers.keys()
         faults += rule_faults(settings.rules, known, _keyless(settings))
+        faults += counting_faults(settings.rules, settings.server.workers)
     if faults:
         raise ConfigError("\n".join(f"{where}: {fault}" for fault in faults))
     return settings

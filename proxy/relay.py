@@ -155,8 +155,8 @@ class Relay:
         except Exception as fault:
             return await self._failed(capture, head, self._own_fault(fault))
         try:
-            if reply.upgraded and isinstance(reply, UpstreamReply):
-                return await websocket.tunnel(request, reply, capture)
+            if reply.upgraded and isinstance(session := reply.origin, UpstreamReply):
+                return await websocket.tunnel(request, session, capture)
             return await self._pass_on(request, reply, capture, hide)
         finally:
             reply.close()

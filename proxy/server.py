@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 import platform
 import signal
 import socket
@@ -21,7 +20,7 @@ from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
 from proxy.attempts import Attempts
-from proxy.config import ConfigError, Provider, Settings
+from proxy.config import Settings
 from proxy.connections import ClientServer
 from proxy.credentials import KeyHash
 from proxy.destinations import Destinations
@@ -29,23 +28,30 @@ from proxy.errors import Refusal
 from proxy.journal import JournalWriter
 from proxy.journal.segments import prepare_folder
 from proxy.memory import Memory
+from proxy.money import History, Price
 from proxy.outgoing import Target
 from proxy.own import POSTED_METRICS, OwnPages, Tally
 from proxy.policies import chain
 from proxy.policies.chain import Surroundings
-from proxy.providers import BEARER, BUILT_IN, DEMO, BuiltIn
+from proxy.providers import BUILT_IN, DEMO
 from proxy.recorder import Recorder
 from proxy.relay import Relay
 from proxy.reload import RulesFile
 from proxy.response import whole
 from proxy.routes import OWN
-from proxy.rules.settings import Rule
+from proxy.rules.choosing import Rules
+from proxy.rules.settings import Budget, Rule
+from proxy.spending import Past
+from proxy.targets import adds_credential, known_targets
 from proxy.upstream import Endpoint, UpstreamClient
 
 IDLE_SECONDS = 75.0
 """A connection without a complete request head is closed after this; aiohttp has one timer for
 idle connections and for heads that never end."""
 MAX_FIELD_BYTES = 64 << 10
+
+LONGEST_LOOK_BACK_SECONDS = 20.0
+"""Budgets' past is read before the first call, unless the store cannot be read for so long."""
 
 StartDemo = Callable[[], Awaitable[str]]
 """Starts the demo provider and tells its base URL."""
@@ -83,8 +89,11 @@ class Worker:
         settings: Settings,
         start_demo: StartDemo | None = None,
         source: Path | None = None,
+        price: Price | None = None,
+        history: History | None = None,
     ) -> None:
-        """`source` is the settings' file, whose rules are taken anew when it changes."""
+        """`source` is the settings' file, whose rules are taken anew when it changes; budgets
+        want `price` and `history`."""
         self._settings = settings
         self._source = source
         self._start_demo = start_demo
@@ -93,7 +102,10 @@ class Worker:
             memory=Memory(),
             destinations=Destinations({n: t.openai_path for n, t in self._targets.items()}),
             key_counts={n: len(t.credentials) for n, t in self._targets.items()},
+            price=price,
         )
+        self._past = Past(history, self._surroundings.memory) if history is not None else None
+        self._charging: asyncio.Task[None] | None = None
         self._demo_lock = asyncio.Lock()
         self._tally = Tally()
         self._rules_file: RulesFile | None = None
@@ -118,12 +130,14 @@ class Worker:
             self._attempts,
             self._recorder,
             key_hash,
-            {name: _adds_credential(self._targets.get(name)) for name in names},
+            {name: adds_credential(self._targets.get(name)) for name in names},
             self._find_target,
             self._tally,
             platform.node(),
         )
         self._use(settings.rules)
+        if self._charging is not None:  # calls must not spend what is spent already
+            await asyncio.wait((self._charging,), timeout=LONGEST_LOOK_BACK_SECONDS)
         self._server = ClientServer(
             self._handle,
             handler_cancellation=True,
@@ -152,6 +166,18 @@ class Worker:
         active = [rule for rule in rules if rule.enabled]
         self._relay.chain = chain.build(active, self._surroundings, self._attempts.send)
         self._tally.rules, self._tally.rules_error = len(active), None
+        budgets = Rules(Budget, active)
+        if budgets and self._past is not None:
+            self._charging = asyncio.create_task(self._charge(self._past, budgets))
+
+    async def _charge(self, past: Past, budgets: Rules[Budget]) -> None:
+        """Charge budgets their past, once the store can be read."""
+        while True:
+            try:
+                return await past.charge(budgets)
+            except OSError as error:
+                self._tell(f"budgets do not know yet what was spent before: {error}")
+                await asyncio.sleep(5.0)
 
     def _tell(self, message: str) -> None:
         if self._rules_file is not None:
@@ -183,8 +209,9 @@ class Worker:
 
     async def stop(self) -> None:
         """Take no more calls, give those under way a while, then end them."""
-        if self._watcher is not None:
-            self._watcher.cancel()
+        for task in (self._watcher, self._charging):
+            if task is not None:
+                task.cancel()
         self._listener.close()
         self._server.pre_shutdown()
         await self._calls_ended(self._settings.server.shutdown_seconds)
@@ -223,51 +250,6 @@ def _told(settings: Settings) -> Iterator[None]:
         ) from None
 
 
-def known_targets(settings: Settings) -> dict[str, Target]:
-    """The providers with an address. Raises ConfigError where a credential's variable is unset."""
-    targets, faults = {}, []
-    for name in BUILT_IN.keys() | settings.providers.keys():
-        built_in = BUILT_IN.get(name, BuiltIn(base_url=None))
-        configured = settings.providers.get(name)
-        base_url = (configured.base_url if configured else None) or built_in.base_url
-        keys = []
-        for variable in _variables(configured):
-            keys.append(os.environ.get(variable, ""))
-            if not keys[-1]:
-                faults.append(
-                    f"providers.{name}.api_key_env = {variable!r}: this environment variable is "
-                    "not set. Export it, or leave the key out to pass the client's credential "
-                    "through."
-                )
-        if base_url is not None:
-            path = configured.openai_path if configured else None
-            targets[name] = Target(
-                Endpoint.of(name, base_url),
-                tuple(_credential(built_in.key_header, key) for key in keys),
-                configured is not None and configured.inject_stream_usage,
-                built_in.openai_path if path is None else path,
-            )
-    if faults:
-        raise ConfigError("\n".join(faults))
-    return targets
-
-
-def _variables(configured: Provider | None) -> tuple[str, ...]:
-    """The environment variables with a provider's keys."""
-    if configured is None:
-        return ()
-    return (configured.api_key_env,) if configured.api_key_env else configured.api_key_envs
-
-
-def _credential(header: str, key: str) -> tuple[bytes, bytes]:
-    value = f"Bearer {key}" if header == BEARER else key
-    return header.encode(), value.encode()
-
-
-def _adds_credential(target: Target | None) -> bool:
-    return target is not None and target.credential is not None
-
-
 def _silent_logger() -> logging.Logger:
     """aiohttp's logger quotes malformed requests, and these may hold credentials."""
     logger = logging.getLogger("meterline.http")
@@ -283,9 +265,11 @@ async def serve(
     start_demo: StartDemo | None = None,
     ready: Callable[[], None] = lambda: None,
     source: Path | None = None,
+    price: Price | None = None,
+    history: History | None = None,
 ) -> None:
     """Run one worker until SIGTERM or SIGINT; SIGHUP takes the rules from `source` anew."""
-    worker = Worker(settings, start_demo, source)
+    worker = Worker(settings, start_demo, source, price, history)
     await worker.start(sock)
     told = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -107,6 +107,12 @@ class UpstreamReply:
         """Whether the whole body was read."""
         return self.content.at_eof()
 
+    cached = False
+
+    @property
+    def origin(self) -> UpstreamReply:
+        return self
+
     @property
     def begun(self) -> bool:
         """Whether anything of the body came."""

@@ -2,11 +2,12 @@
 
 Owns that order, for all to see:
 
-    route -> balance -> fallback -> retry -> breaker -> keys -> upstream
+    limit -> route -> balance -> fallback -> retry -> breaker -> keys -> upstream
 
-Where a call goes is settled first; then it goes along its fallbacks; at each of them it is tried
-again; each try is a call in the circuit of its upstream, with one key of the proxy's or another.
-A policy without a rule is not in the chain, and without any there is no chain.
+What may not go on is refused before anything else is done about it. Where a call goes is settled
+next; then it goes along its fallbacks; at each of them it is tried again; each try is a call in the
+circuit of its upstream, with one key of the proxy's or another. A policy without a rule is not in
+the chain, and without any there is no chain.
 """
 
 from __future__ import annotations
@@ -20,14 +21,16 @@ from proxy.call import Call, Next, Open, Policy, Reply
 from proxy.destinations import Destinations
 from proxy.errors import Refusal
 from proxy.memory import Memory
+from proxy.money import Price
 from proxy.policies.balance import BalancePolicy
 from proxy.policies.breaker import BreakerPolicy
 from proxy.policies.fallback import FallbackPolicy
 from proxy.policies.keys import KeysPolicy
+from proxy.policies.limit import LimitPolicy
 from proxy.policies.retry import RetryPolicy
 from proxy.policies.route import RoutePolicy
 from proxy.rules.choosing import Rules
-from proxy.rules.settings import Balance, Breaker, Fallback, Retry, Route, Rule
+from proxy.rules.settings import Balance, Breaker, Budget, Fallback, Limit, Retry, Route, Rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,7 @@ class Surroundings:
     destinations: Destinations
     key_counts: Mapping[str, int]
     """Keys of the proxy's own, by provider."""
+    price: Price | None = None
 
 
 class Chain:
@@ -68,6 +72,9 @@ def policies(rules: Sequence[Rule], around: Surroundings) -> list[Policy]:
     """The policies that have something to do, in the order in which a call meets them."""
     memory, destinations = around.memory, around.destinations
     found: list[Policy] = []
+    limits, budgets = Rules(Limit, rules), Rules(Budget, rules)
+    if limits or budgets:
+        found.append(LimitPolicy(limits, budgets, memory, around.price))
     if routes := Rules(Route, rules):
         found.append(RoutePolicy(routes, destinations))
     if balances := Rules(Balance, rules):

@@ -14,7 +14,7 @@ from typing import Any
 from proxy.rules.conditions import PATTERNS, When
 from proxy.rules.settings import Rule
 
-ALL_ACT = frozenset[str]()
+ALL_ACT = frozenset({"limit", "budget"})
 """Kinds of which every rule acts that concerns a call; of the others only the first."""
 
 
@@ -33,12 +33,26 @@ def rule_faults(
             faults.append(f"{where}: rules[{others.index(rule.name)}] has this name. Use another.")
         faults += [f"{where}.when.{fault}" for fault in _unmeetable(rule.when, providers)]
         faults += [f"{where}.{fault}" for fault in _lost(rule, providers, keyless)]
+        used = rule.when.budget_used
+        if used is not None and used.budget not in {r.name for r in rules if r.budget}:
+            faults.append(f"{where}.when.budget_used: no budget is named {used.budget!r}.")
         if rule.enabled and (before := _shadowing(rules[:number], rule)):
             faults.append(
                 f"{where}: never acts, because {before.name} before it takes all its calls. "
                 "Put it first, or narrow the other's conditions."
             )
     return faults
+
+
+def counting_faults(rules: Sequence[Rule], workers: int) -> list[str]:
+    """Rules that count, where several workers would each count for themselves."""
+    counting = [r for r in rules if r.enabled and r.kind in ("limit", "budget")]
+    if workers == 1 or not counting:
+        return []
+    return [
+        f"server.workers = {workers}: {counting[0].name} counts, and each worker would count for "
+        "itself. Set server.workers = 1, or remove the rules that count."
+    ]
 
 
 def _unmeetable(when: When, providers: Collection[str]) -> Iterator[str]:

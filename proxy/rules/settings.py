@@ -10,8 +10,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from proxy.rules.conditions import When
-from proxy.sections import Seconds, Section, Share, Statuses, as_float, listed
+from proxy.rules.conditions import When, Zone
+from proxy.sections import Seconds, Section, Share, Statuses, Usd, as_float, listed
 
 
 class Retry(Section):
@@ -94,7 +94,45 @@ class Route(Section):
     to: To
 
 
-KINDS = ("route", "balance", "fallback", "retry", "breaker")
+Per = Literal["total", "key", "user", "feature", "model"]
+"""Whose calls are counted together."""
+
+
+class Limit(Section):
+    """So many requests or tokens in a window, or calls at a time."""
+
+    per: Per = "total"
+    requests: Annotated[int, Field(ge=1)] | None = None
+    tokens: Annotated[int, Field(ge=1)] | None = None
+    concurrent: Annotated[int, Field(ge=1)] | None = None
+    window_seconds: Annotated[Seconds, Field(ge=0.1)] = 60.0
+    expected_output_tokens: Annotated[int, Field(ge=0)] = 500
+    """Held for a call that does not bound its answer itself."""
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if self.requests is None and self.tokens is None and self.concurrent is None:
+            raise ValueError("it bounds nothing; give it requests, tokens or concurrent")
+        return self
+
+
+class Budget(Section):
+    """So much money in a calendar period."""
+
+    usd: Annotated[Usd, Field(gt=0)]
+    per: Per = "total"
+    period: Literal["day", "week", "month"] = "month"
+    zone: Zone = "UTC"
+    soft: Share = 0.8
+    """From this share on the answer and the record say so."""
+    hard: bool = True
+    """Calls that would go beyond are refused."""
+    unpriced: Literal["pass", "refuse"] = "pass"
+    """What becomes of calls whose cost nobody knows."""
+    expected_output_tokens: Annotated[int, Field(ge=0)] = 500
+
+
+KINDS = ("limit", "budget", "route", "balance", "fallback", "retry", "breaker")
 """What rules can do, each the name of a key, a class here and a policy."""
 
 
@@ -104,6 +142,8 @@ class Rule(Section):
     name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.:-]+$")]
     enabled: bool = True
     when: When = When()
+    limit: Limit | None = None
+    budget: Budget | None = None
     route: Route | None = None
     balance: Balance | None = None
     fallback: Fallback | None = None

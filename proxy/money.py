@@ -1,0 +1,54 @@
+"""Prices and past spending, as the proxy asks for them.
+
+Owns the shape of the questions. Whoever composes the program answers them; the proxy refuses to
+know prices or the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from proxy.facts import Usage
+
+
+class Price(Protocol):
+    """What a usage costs now, in USD; None where it has no price."""
+
+    def __call__(
+        self, *, provider: str, model: str | None, usage: Usage, operation: str | None
+    ) -> Decimal | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """One exchange of the past, as conditions and budgets ask about it."""
+
+    started_at: datetime
+    provider: str
+    model: str | None
+    operation: str | None
+    stream: bool | None
+    labels: Mapping[str, str]
+    key: str | None
+    input_tokens: int | None
+    cost_usd: Decimal | None
+    pinned: bool = False
+    """Its labels are those of its key."""
+
+    @property
+    def now(self) -> datetime:
+        return self.started_at
+
+    def budget_used(self, name: str) -> float:
+        """Not known of the past."""
+        del name
+        return 0.0
+
+
+History = Callable[[datetime, datetime], Iterable[Spent]]
+"""What was spent on exchanges that began since the first moment and before the second, posted or
+not; several may come as one. May raise OSError."""

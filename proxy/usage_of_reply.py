@@ -1,0 +1,45 @@
+"""What an answer used, read from a copy of it while the call is still under way.
+
+Owns the estimate where the provider says nothing, and for an answer that was cut: what was said
+until then. The poster's figures are better; these are for limits.
+"""
+
+from __future__ import annotations
+
+from proxy.asked import CHARACTERS_PER_TOKEN, Asked
+from proxy.call import Reply
+from proxy.facts import ReplyFacts, ReplyHead, Usage
+from proxy.headers import kind, text
+from proxy.reading import Copied
+from proxy.wire import coding
+
+
+def read(asked: Asked, reply: Reply, copy: Copied) -> tuple[str | None, Usage]:
+    """The model that answered, and the usage. Errors use nothing."""
+    if reply.status >= 400 or asked.dialect is None:
+        return None, Usage(input_tokens=0, output_tokens=0)
+    facts = _facts(asked, reply, copy)
+    if facts.usage is not None and facts.usage.input_tokens is not None:
+        return facts.model, facts.usage
+    said = len(facts.text()) if facts.text is not None else len(copy.data) // 2
+    return facts.model, Usage(
+        input_tokens=asked.input_tokens, output_tokens=-(-said // CHARACTERS_PER_TOKEN)
+    )
+
+
+def _facts(asked: Asked, reply: Reply, copy: Copied) -> ReplyFacts:
+    fields = {kind(name).name: text(value) for name, value in reply.headers}
+    head = ReplyHead(
+        status=reply.status, headers=fields, request=asked.head, request_facts=asked.facts
+    )
+    assert asked.dialect is not None
+    reader = asked.dialect.reply_reader(head)
+    codings = fields.get("content-encoding", "")
+    if codings:
+        reader.feed(coding.decode(copy.segments()[0], codings).data)
+    else:
+        for number, segment in enumerate(copy.segments()):
+            if number:
+                reader.gap()
+            reader.feed(segment)
+    return reader.finish()

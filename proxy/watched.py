@@ -1,0 +1,67 @@
+"""A reply that is watched on its way: everything passes, and its end is told once.
+
+Owns the bounded copy. Refuses to change a byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from proxy.body_copy import BodyCopy
+from proxy.call import Reply
+from proxy.headers import RawHeaders
+from proxy.reading import Copied
+
+COPY_BYTES = 4 << 20
+Ended = Callable[[Copied, bool], None]
+"""Told the copy, and whether the answer is whole."""
+
+
+class WatchedReply:
+    """Passes on an inner reply."""
+
+    def __init__(self, inner: Reply, ended: Ended, *, more: RawHeaders = ()) -> None:
+        """`more` header fields go to the client."""
+        self._inner = inner
+        self._ended: Ended | None = ended
+        self._copy = BodyCopy(COPY_BYTES)
+        self.status = inner.status
+        self.reason = inner.reason
+        self.headers = [*inner.headers, *more] if more else inner.headers
+        self.upgraded = inner.upgraded
+        self.cached = inner.cached
+
+    @property
+    def origin(self) -> Reply:
+        return self._inner.origin
+
+    @property
+    def begun(self) -> bool:
+        return self._inner.begun
+
+    @property
+    def complete(self) -> bool:
+        return self._inner.complete
+
+    @property
+    def first(self) -> bytes:
+        return self._inner.first
+
+    async def read(self) -> bytes:
+        piece = await self._inner.read()
+        self._copy.add(piece)
+        if self._inner.complete:
+            self._tell(whole=True)
+        return piece
+
+    def close(self) -> None:
+        try:
+            self._tell(whole=False)
+        finally:
+            self._inner.close()
+
+    def _tell(self, *, whole: bool) -> None:
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            gap = self._copy.gap
+            ended(Copied(self._copy.take() + self._copy.tail(), gap), whole)
