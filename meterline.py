@@ -33,6 +33,7 @@ READING = (
     "prune",
     "clients",
     "doctor",
+    "keys",
 )
 """Commands of analytics/commands, a module each."""
 SUPERVISED = "METERLINE_SUPERVISED_BY"

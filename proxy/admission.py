@@ -17,6 +17,7 @@ from proxy.errors import Refusal, Speech, speech
 from proxy.headers import RawHeaders
 from proxy.journal.entries import Headers
 from proxy.providers import DEFAULT
+from proxy.virtual_keys import VirtualKey
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 
@@ -66,6 +67,7 @@ class Admitted:
     forwarded: RawHeaders
     websocket: bool
     """It asks to become a WebSocket session."""
+    key: VirtualKey | None = None
 
 
 def read_head(target: str, raw: RawHeaders) -> Head:
@@ -120,10 +122,13 @@ def _read_fields(raw: RawHeaders) -> Fields:
     )
 
 
-def admit(head: Head, own_credentials: Mapping[str, bool]) -> Admitted:
+def admit(
+    head: Head, own_credentials: Mapping[str, bool], key: VirtualKey | None = None
+) -> Admitted:
     """Where the request goes, and with which fields. Raises Refusal.
 
-    `own_credentials` has the known providers, and whether the proxy adds the credential there.
+    `own_credentials` has the known providers, and whether the proxy adds the credential there;
+    `key` is the virtual key that the caller shows.
     """
     try:
         route = routes.match(head.target, own_credentials, head.fields.default_provider)
@@ -132,6 +137,10 @@ def admit(head: Head, own_credentials: Mapping[str, bool]) -> Admitted:
     if head.fields.transfer_coding.lower() != "chunked":
         raise Refusal("the only transfer coding taken is chunked", 400, "bad_headers")
     ours = own_credentials[route.provider]
+    if key is not None and not ours:
+        name = route.provider
+        message = f"keys of Meterline's own need the provider's: set providers.{name}.api_key_env"
+        raise Refusal(message, 502, "no_provider_key")
     if ours and head.fields.cross_site:
         raise cross_site()
     try:
@@ -141,10 +150,17 @@ def admit(head: Head, own_credentials: Mapping[str, bool]) -> Admitted:
     return Admitted(
         provider=route.provider,
         target=credentials.without_parameters(route.target) if ours else route.target,
-        labels=labels.collect(head.fields.labels, route.labels),
+        labels=_labelled(head, route.labels, key),
+        key=key,
         forwarded=forwarded,
         websocket=head.fields.websocket,
     )
+
+
+def _labelled(head: Head, path: dict[str, str], key: VirtualKey | None) -> dict[str, str]:
+    """What the key says goes before what the caller says."""
+    found = labels.collect(head.fields.labels, path)
+    return {**found, **key.labels} if key is not None else found
 
 
 def cross_site() -> Refusal:

@@ -84,8 +84,8 @@ class Call:
     asked: Asked
     trail: Trail
     key: str | None = None
-    pinned: bool = False
-    """Its labels are those of its key, which it cannot change."""
+    pinned: frozenset[str] = frozenset()
+    """Labels that are those of its key, which it cannot change."""
     model: str | None = None
     """Sent instead of the one asked for."""
     key_number: int = 0

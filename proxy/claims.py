@@ -6,7 +6,7 @@ first use.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,7 +20,8 @@ from proxy.rules.settings import Budget
 
 _OUTPUT_MEMBERS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 _INNER_OUTPUT = (("generationConfig", "maxOutputTokens"), ("inferenceConfig", "maxTokens"))
-_LABELS = {"user": "user_id", "feature": "feature", "session": "session_id"}
+_LABELS = {"user": "user_id", "feature": "feature"}
+EVERY_LABEL = frozenset(_LABELS.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +69,14 @@ def budget_account(memory: Memory, ready: Ready[Budget], whose: str, now: Now) -
     return kept.of(whose, fresh, now)
 
 
-def whose_of(per: str, known: Known, *, pinned: bool) -> str:
-    """The bucket of a call. Labels that anyone can send do not open buckets for money: where the
-    key does not say them (`pinned`), the key's own bucket is used."""
+def whose_of(per: str, known: Known, believed: Container[str]) -> str:
+    """The bucket of a call. Labels that anyone can send do not open buckets for money: where one
+    is not `believed`, the key's own bucket is used."""
     if per == "total":
         return "all"
     if per == "model":
         return known.model or "(none)"
-    if per == "key" or not pinned:
+    if per == "key" or _LABELS[per] not in believed:
         return f"key {known.key or '(none)'}"
     return f"{per} {known.labels.get(_LABELS[per], '(none)')}"
 

@@ -95,6 +95,13 @@ class Provider(Section):
     """Ask for the usage of streams where the client does not, and hide the answer from it."""
 
 
+class Keys(Section):
+    """Virtual keys, which `meterline keys` issues."""
+
+    required: bool = False
+    """Calls without one are refused."""
+
+
 class Dashboard(Section):
     """Where the dashboard listens, and who may look where that is not this machine alone."""
 
@@ -135,6 +142,7 @@ class Settings(Section):
     capture: Capture = Capture()
     journal: Journal = Journal()
     providers: dict[str, Provider] = Field(default_factory=dict)
+    keys: Keys = Keys()
     dashboard: Dashboard = Dashboard()
     prices: Annotated[tuple[Price, ...], Field(strict=False)] = ()
     rules: Annotated[tuple[Rule, ...], Field(strict=False)] = ()

@@ -36,8 +36,6 @@ class Spent:
     key: str | None
     input_tokens: int | None
     cost_usd: Decimal | None
-    pinned: bool = False
-    """Its labels are those of its key."""
 
     @property
     def now(self) -> datetime:

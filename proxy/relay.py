@@ -27,12 +27,13 @@ from proxy.credentials import KeyHash, mask_target
 from proxy.errors import AttemptFailed, Broken, Refusal, body
 from proxy.journal import Opened
 from proxy.own import Tally
-from proxy.policies.chain import Chain
 from proxy.recorder import Recorder
 from proxy.request_body import Body
 from proxy.response import RelayedResponse, whole
+from proxy.ruling import Ruling
 from proxy.stream_usage import UsageFilter
 from proxy.upstream import UpstreamReply
+from proxy.virtual_keys import KeyRing
 
 WHOLE_FOR_RULES_BYTES = 16 << 20
 """Where rules may want to read or repeat a body, larger ones than usual are read before."""
@@ -47,6 +48,8 @@ class Relay:
         attempts: Attempts,
         recorder: Recorder,
         key_hash: KeyHash,
+        key_ring: KeyRing,
+        ruling: Ruling,
         own_credentials: dict[str, bool],
         find_target: FindTarget,
         tally: Tally,
@@ -56,12 +59,12 @@ class Relay:
         self._attempts = attempts
         self._recorder = recorder
         self._key_hash = key_hash
+        self._key_ring = key_ring
+        self._ruling = ruling
         self._own_credentials = own_credentials
         self._find_target = find_target
         self._tally = tally
         self._node = node
-        self.chain: Chain | None = None
-        """The policies in force; None where there are no rules. Each call takes it once."""
         self.ending = False
         """The worker ends: what is cancelled now is interrupted."""
 
@@ -73,7 +76,8 @@ class Relay:
         try:
             if request.version < HttpVersion10:
                 raise Refusal("HTTP/1.0 or newer is needed", 400, "bad_version")
-            admitted = admit(head, self._own_credentials)
+            key = self._key_ring.find(head.credential)
+            admitted = admit(head, self._own_credentials, key)
         except Refusal as refusal:
             return await self._refused(self._capture(request, head, None, started), head, refusal)
         else:
@@ -94,7 +98,7 @@ class Relay:
             target=mask_target(admitted.target if admitted else head.target),
             headers=head.fields.journaled,
             labels=admitted.labels if admitted else labels.collect(head.fields.labels, {}),
-            key_id=self._key_hash.of_credential(head.credential) if head.credential else None,
+            key_id=self._key_id(head, admitted),
             client=head.fields.client,
             trace_id=head.fields.trace_id,
             parent_span_id=head.fields.parent_span_id,
@@ -110,6 +114,12 @@ class Relay:
             tally=self._tally.exchanges,
         )
 
+    def _key_id(self, head: Head, admitted: Admitted | None) -> str | None:
+        """The name of a virtual key, the hash of any other credential."""
+        if admitted is not None and admitted.key is not None:
+            return admitted.key.name
+        return self._key_hash.of_credential(head.credential) if head.credential else None
+
     async def _relay(
         self,
         request: BaseRequest,
@@ -118,7 +128,7 @@ class Relay:
         capture: Capture,
         started: float,
     ) -> web.StreamResponse:
-        chain = self.chain
+        chain = self._ruling.chain
         try:
             target = await self._find_target(admitted.provider)
             waited = time.perf_counter()
@@ -174,6 +184,7 @@ class Relay:
             asked=Asked(capture.request_head, data, admitted.labels),
             trail=capture,
             key=capture.key_id,
+            pinned=frozenset(admitted.key.labels) if admitted.key else frozenset(),
             cross_site=head.fields.cross_site,
             plain=plain,
         )

@@ -6,7 +6,6 @@ take anything but rules: the rest of the settings needs a restart, and it says s
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from proxy.config import ConfigError, Settings
 from proxy.rules.faults import rule_faults
 from proxy.rules.settings import Rule
 
-LOOK_SECONDS = 1.0
 Use = Callable[[Sequence[Rule]], None]
 Tell = Callable[[str], None]
 
@@ -35,12 +33,10 @@ class RulesFile:
         self.error: str | None = None
         """Why the file's rules are not those in force."""
 
-    async def watch(self) -> None:
-        """Look for changes until cancelled."""
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            if self._signature() != self._seen:
-                self.take()
+    def look(self) -> None:
+        """Take the rules anew where the file has changed."""
+        if self._signature() != self._seen:
+            self.take()
 
     def take(self) -> None:
         """Put the file's rules in force, where they can be."""

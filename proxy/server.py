@@ -11,8 +11,7 @@ import logging
 import platform
 import signal
 import socket
-import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,27 +30,21 @@ from proxy.memory import Memory
 from proxy.money import History, Price
 from proxy.outgoing import Target
 from proxy.own import POSTED_METRICS, OwnPages, Tally
-from proxy.policies import chain
 from proxy.policies.chain import Surroundings
 from proxy.providers import BUILT_IN, DEMO
 from proxy.recorder import Recorder
 from proxy.relay import Relay
-from proxy.reload import RulesFile
 from proxy.response import whole
 from proxy.routes import OWN
-from proxy.rules.choosing import Rules
-from proxy.rules.settings import Budget, Rule
-from proxy.spending import Past
+from proxy.ruling import Ruling
 from proxy.targets import adds_credential, known_targets
 from proxy.upstream import Endpoint, UpstreamClient
+from proxy.virtual_keys import FILE, KeyFault, KeyRing
 
 IDLE_SECONDS = 75.0
 """A connection without a complete request head is closed after this; aiohttp has one timer for
 idle connections and for heads that never end."""
 MAX_FIELD_BYTES = 64 << 10
-
-LONGEST_LOOK_BACK_SECONDS = 20.0
-"""Budgets' past is read before the first call, unless the store cannot be read for so long."""
 
 StartDemo = Callable[[], Awaitable[str]]
 """Starts the demo provider and tells its base URL."""
@@ -104,12 +97,9 @@ class Worker:
             key_counts={n: len(t.credentials) for n, t in self._targets.items()},
             price=price,
         )
-        self._past = Past(history, self._surroundings.memory) if history is not None else None
-        self._charging: asyncio.Task[None] | None = None
+        self._history = history
         self._demo_lock = asyncio.Lock()
         self._tally = Tally()
-        self._rules_file: RulesFile | None = None
-        self._watcher: asyncio.Task[None] | None = None
         self._own = OwnPages(self._tally, settings.data_dir / POSTED_METRICS)
 
     async def start(self, sock: socket.socket) -> None:
@@ -117,27 +107,32 @@ class Worker:
         journal = open_journal(settings)
         with _told(settings):
             key_hash = KeyHash.of(settings.data_dir)
+        try:
+            ring = KeyRing(settings.data_dir / FILE, required=settings.keys.required)
+        except KeyFault as fault:
+            raise CannotServe(str(fault)) from None
         self._journal = journal
         self._recorder = Recorder(journal, self._tally.losses)
         self._client = UpstreamClient(
             connect_timeout_seconds=settings.upstream.connect_timeout_seconds,
             read_timeout_seconds=settings.upstream.read_timeout_seconds,
         )
-        self._attempts = Attempts(self._client, self._find_target)
+        attempts = Attempts(self._client, self._find_target)
+        self._ruling = Ruling(self._surroundings, ring, self._history, self._tally)
         names = BUILT_IN.keys() | settings.providers.keys()
         self._relay = Relay(
             settings,
-            self._attempts,
+            attempts,
             self._recorder,
             key_hash,
+            ring,
+            self._ruling,
             {name: adds_credential(self._targets.get(name)) for name in names},
             self._find_target,
             self._tally,
             platform.node(),
         )
-        self._use(settings.rules)
-        if self._charging is not None:  # calls must not spend what is spent already
-            await asyncio.wait((self._charging,), timeout=LONGEST_LOOK_BACK_SECONDS)
+        await self._ruling.start(settings, self._source, names, attempts.send)
         self._server = ClientServer(
             self._handle,
             handler_cancellation=True,
@@ -152,37 +147,9 @@ class Worker:
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(self._server, sock=sock, backlog=1024)
 
-        if self._source is not None:
-            self._rules_file = RulesFile(self._source, settings, names, self._use, self._tell)
-            self._watcher = asyncio.create_task(self._rules_file.watch())
-
     def reload(self) -> None:
         """Take the rules from the settings' file anew."""
-        if self._rules_file is not None:
-            self._rules_file.take()
-
-    def _use(self, rules: Sequence[Rule]) -> None:
-        """Put these rules in force, for the calls that come from now on."""
-        active = [rule for rule in rules if rule.enabled]
-        self._relay.chain = chain.build(active, self._surroundings, self._attempts.send)
-        self._tally.rules, self._tally.rules_error = len(active), None
-        budgets = Rules(Budget, active)
-        if budgets and self._past is not None:
-            self._charging = asyncio.create_task(self._charge(self._past, budgets))
-
-    async def _charge(self, past: Past, budgets: Rules[Budget]) -> None:
-        """Charge budgets their past, once the store can be read."""
-        while True:
-            try:
-                return await past.charge(budgets)
-            except OSError as error:
-                self._tell(f"budgets do not know yet what was spent before: {error}")
-                await asyncio.sleep(5.0)
-
-    def _tell(self, message: str) -> None:
-        if self._rules_file is not None:
-            self._tally.rules_error = self._rules_file.error
-        print(f"meterline proxy: {message}", file=sys.stderr, flush=True)
+        self._ruling.reload()
 
     async def _handle(self, request: BaseRequest) -> web.StreamResponse:
         target = request.raw_path
@@ -209,9 +176,7 @@ class Worker:
 
     async def stop(self) -> None:
         """Take no more calls, give those under way a while, then end them."""
-        for task in (self._watcher, self._charging):
-            if task is not None:
-                task.cancel()
+        self._ruling.stop()
         self._listener.close()
         self._server.pre_shutdown()
         await self._calls_ended(self._settings.server.shutdown_seconds)

@@ -7,7 +7,7 @@ where the past is kept.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -24,8 +24,12 @@ from proxy.rules.settings import Budget
 class Past:
     """What the budgets of one worker are still to be charged."""
 
-    def __init__(self, history: History, memory: Memory) -> None:
+    def __init__(
+        self, history: History, memory: Memory, pinned: Callable[[str | None], Container[str]]
+    ) -> None:
+        """`pinned` tells the labels that the calls of a key cannot change."""
         self._history = history
+        self._pinned = pinned
         self._memory = memory
 
     async def charge(self, budgets: Rules[Budget]) -> None:
@@ -46,7 +50,7 @@ class Past:
         for each in spent:
             if each.cost_usd is not None and unmet(ready.conditions, each) is None:
                 at = Now(0.0, each.started_at)
-                whose = whose_of(ready.does.per, each, pinned=each.pinned)
+                whose = whose_of(ready.does.per, each, self._pinned(each.key))
                 budget_account(self._memory, ready, whose, at).add(each.cost_usd, at)
 
 

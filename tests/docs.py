@@ -72,7 +72,7 @@ def settings_faults(text: str) -> Iterator[str]:
         yield str(error)
         return
     defaults = config.Settings()
-    for name in ("data_dir", "server", "upstream", "capture", "journal", "dashboard"):
+    for name in ("data_dir", "server", "upstream", "capture", "journal", "keys", "dashboard"):
         if getattr(shown, name) != getattr(defaults, name):
             yield f"the settings of [{name}] are not the defaults"
         known = getattr(type(getattr(defaults, name)), "model_fields", None)

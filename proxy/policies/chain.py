@@ -2,7 +2,7 @@
 
 Owns that order, for all to see:
 
-    limit -> route -> balance -> fallback -> retry -> breaker -> keys -> upstream
+    access -> limit -> route -> balance -> fallback -> retry -> breaker -> keys -> upstream
 
 What may not go on is refused before anything else is done about it. Where a call goes is settled
 next; then it goes along its fallbacks; at each of them it is tried again; each try is a call in the
@@ -22,6 +22,7 @@ from proxy.destinations import Destinations
 from proxy.errors import Refusal
 from proxy.memory import Memory
 from proxy.money import Price
+from proxy.policies.access import AccessPolicy
 from proxy.policies.balance import BalancePolicy
 from proxy.policies.breaker import BreakerPolicy
 from proxy.policies.fallback import FallbackPolicy
@@ -42,6 +43,8 @@ class Surroundings:
     key_counts: Mapping[str, int]
     """Keys of the proxy's own, by provider."""
     price: Price | None = None
+    virtual_keys: bool = False
+    """Some may not use all models."""
 
 
 class Chain:
@@ -71,7 +74,7 @@ def build(rules: Sequence[Rule], around: Surroundings, send: Next) -> Chain | No
 def policies(rules: Sequence[Rule], around: Surroundings) -> list[Policy]:
     """The policies that have something to do, in the order in which a call meets them."""
     memory, destinations = around.memory, around.destinations
-    found: list[Policy] = []
+    found: list[Policy] = [AccessPolicy()] if around.virtual_keys else []
     limits, budgets = Rules(Limit, rules), Rules(Budget, rules)
     if limits or budgets:
         found.append(LimitPolicy(limits, budgets, memory, around.price))

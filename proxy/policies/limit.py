@@ -18,7 +18,7 @@ from typing import Any
 from proxy import usage_of_reply
 from proxy.accounts import Account, Amount, Buckets, Now, Sliding, Slots
 from proxy.call import Call, KnownOfCall, Next, Reply
-from proxy.claims import Claim, budget_account, expected, refused, whose_of
+from proxy.claims import EVERY_LABEL, Claim, budget_account, expected, refused, whose_of
 from proxy.errors import Refusal
 from proxy.facts import Usage
 from proxy.memory import Memory
@@ -66,7 +66,7 @@ class LimitPolicy:
     def _limit_claims(self, call: Call, now: Now) -> Iterator[Claim]:
         for ready in self._limits.all(KnownOfCall(call)):
             rule = ready.does
-            whose = whose_of(rule.per, KnownOfCall(call), pinned=True)
+            whose = whose_of(rule.per, KnownOfCall(call), EVERY_LABEL)
             wanted = {"requests": 1, "tokens": 0, "concurrent": 1}
             if rule.tokens is not None:
                 wanted["tokens"] = expected(call.asked, rule.expected_output_tokens)[2]
@@ -85,7 +85,7 @@ class LimitPolicy:
     def _budget_claims(self, call: Call, now: Now) -> Iterator[Claim]:
         for ready in self._budgets.all(KnownOfCall(call)):
             rule = ready.does
-            whose = whose_of(rule.per, KnownOfCall(call), pinned=call.pinned)
+            whose = whose_of(rule.per, KnownOfCall(call), call.pinned)
             amount = self._expected_cost(call, rule)
             if amount is None and rule.unpriced == "refuse":
                 call.decide("limit", ready.name, "refused", "its cost is unknown")
@@ -165,7 +165,7 @@ class _Shares:
         for ready in self._budgets:
             if ready.name == name:
                 known = KnownOfCall(self._call)
-                whose = whose_of(ready.does.per, known, pinned=self._call.pinned)
+                whose = whose_of(ready.does.per, known, self._call.pinned)
                 account = budget_account(self._memory, ready, whose, now)
                 return float(account.used(now) + account.held) / float(ready.does.usd)
         return 0.0

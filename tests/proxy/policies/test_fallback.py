@@ -220,7 +220,7 @@ def test_a_client_that_leaves_frees_all_upstreams(
         wait_for(lambda: second.requests, "the second attempt")
         wire.reset()
     assert last_closed(proxy).outcome == "client_disconnected"
-    assert second.wires[0].ended()
+    wait_for(lambda: second.wires[0].sock.fileno() == -1, "the end of the second attempt")
 
 
 def test_a_demo_model_stands_in_for_one_that_is_overloaded(ruled: Ruled, demo: Provider) -> None:
