@@ -6,17 +6,23 @@ Owns the laziness. Refuses to read anything that no rule asks about; the dialect
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 import orjson
 
 from proxy import dialects
 from proxy.facts import Dialect, RequestFacts, RequestHead
+from proxy.kept import kept
 from proxy.wire import coding
+from proxy.wire.openai_request import common_facts
 
 CHARACTERS_PER_TOKEN = 4
 """For the estimate that rules use: the poster's is better, and too slow for the request path."""
+
+_COMMON = frozenset({"openai_chat", "openai_completions", "openai_responses", "openai_embeddings"})
+"""Dialects whose requests tell these things in the same members."""
+_SMALL_BYTES = 16_384
+"""A smaller body has little in it but its prompt."""
 
 
 class Asked:
@@ -27,7 +33,7 @@ class Asked:
         self.body = body
         self._labels = labels
 
-    @cached_property
+    @kept
     def _claimed(self) -> tuple[Dialect, str] | None:
         return dialects.find(self.head)
 
@@ -39,7 +45,7 @@ class Asked:
     def operation(self) -> str | None:
         return self._claimed[1] if self._claimed else None
 
-    @cached_property
+    @kept
     def plain(self) -> bytes:
         """The body without content coding; empty where it cannot be read."""
         codings = self.head.headers.get("content-encoding", "")
@@ -47,13 +53,20 @@ class Asked:
             return self.body or b""
         return coding.decode(self.body, codings).data
 
-    @cached_property
+    @kept
     def facts(self) -> RequestFacts:
         if self._claimed is None:
             return RequestFacts()
         return self._claimed[0].read_request(self.head, self.plain)
 
-    @cached_property
+    @kept
+    def brief(self) -> RequestFacts:
+        """Model, stream and labels alone, where they can be had for less than all facts."""
+        if self.dialect is not None and self.dialect.name in _COMMON and self.document:
+            return common_facts(self.head, self.document, None)
+        return self.facts
+
+    @kept
     def document(self) -> dict[str, Any]:
         """The body's members, empty where it is no JSON object."""
         try:
@@ -62,12 +75,19 @@ class Asked:
             return {}
         return document if isinstance(document, dict) else {}
 
-    @cached_property
+    @kept
     def labels(self) -> Mapping[str, str]:
         """Those of headers and path go before those of the body."""
-        return {**self.facts.labels, **self._labels}
+        return {**self.brief.labels, **self._labels}
 
-    @cached_property
+    @property
+    def roughly(self) -> int:
+        """The prompt's tokens as quickly as they can be had, and rather too many."""
+        if self.body is not None and len(self.body) <= _SMALL_BYTES:
+            return -(-len(self.body) // CHARACTERS_PER_TOKEN)
+        return self.input_tokens or 0
+
+    @kept
     def input_tokens(self) -> int | None:
         """About how many; None where the prompt cannot be read."""
         if self.facts.prompt_text is None:

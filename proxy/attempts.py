@@ -71,16 +71,23 @@ class Attempts:
     ) -> UpstreamReply:
         """The same up to the first piece of its answer, which must be there in this time."""
         with _kept(endpoint.name, capture) as made:
+            if seconds is None:
+                return await self._first_piece(endpoint, message, made)
             try:
                 async with asyncio.timeout(seconds):
-                    reply = await self._client.send(endpoint, message)
-                    made.status = reply.status
-                    if not reply.upgraded:
-                        await reply.begin()
+                    return await self._first_piece(endpoint, message, made)
             except TimeoutError:
                 late = f"no answer from {endpoint.name} in the time that the rules leave it"
                 raise Broken(late, "deadline", timed_out=True) from None
-            return reply
+
+    async def _first_piece(
+        self, endpoint: Endpoint, message: UpstreamRequest, made: AttemptMade
+    ) -> UpstreamReply:
+        reply = await self._client.send(endpoint, message)
+        made.status = reply.status
+        if not reply.upgraded:
+            await reply.begin()
+        return reply
 
 
 @contextmanager

@@ -131,7 +131,7 @@ class KnownOfCall:
 
     @property
     def model(self) -> str | None:
-        return self.call.model or self.call.asked.facts.model
+        return self.call.model or self.call.asked.brief.model
 
     @property
     def operation(self) -> str | None:
@@ -139,7 +139,7 @@ class KnownOfCall:
 
     @property
     def stream(self) -> bool | None:
-        return self.call.asked.facts.stream
+        return self.call.asked.brief.stream
 
     @property
     def labels(self) -> Mapping[str, str]:

@@ -83,8 +83,8 @@ def whose_of(per: str, known: Known, believed: Container[str]) -> str:
 
 def expected(asked: Asked, output_tokens: int) -> tuple[int, int, int]:
     """Tokens in, out and in all, before the call. What it allows itself goes before the rule."""
-    given = asked.input_tokens or 0
-    made = output_tokens if asked.facts.stream is not None else 0
+    given = asked.roughly
+    made = output_tokens if asked.brief.stream is not None else 0
     said = _allowed(asked.document)
     choices = asked.document.get("n")
     made = (said if said is not None else made) * (choices if isinstance(choices, int) else 1)

@@ -176,12 +176,13 @@ class Relay:
     ) -> Call:
         """The call as policies see it."""
         data = upload.data if isinstance(upload.data, bytes) else None
+        request_head = capture.request_head
         return Call(
-            method=capture.request_head.method,
+            method=request_head.method,
             admitted=admitted,
             body=upload,
             raw=head.raw,
-            asked=Asked(capture.request_head, data, admitted.labels),
+            asked=Asked(request_head, data, admitted.labels),
             trail=capture,
             key=capture.key_id,
             pinned=frozenset(admitted.key.labels) if admitted.key else frozenset(),

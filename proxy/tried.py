@@ -36,6 +36,11 @@ class Tried:
         """Retry-After, where an answer says it."""
         return retry_after.seconds(self.reply.headers, datetime.now(UTC)) if self.reply else None
 
+    @property
+    def good(self) -> bool:
+        """Nobody would want it otherwise."""
+        return self.reply is not None and _status(self.reply) < 400
+
     def give(self) -> Reply:
         if self.reply is None:
             assert self.failure is not None

@@ -20,10 +20,14 @@ Ended = Callable[[Copied, bool], None]
 class WatchedReply:
     """Passes on an inner reply."""
 
-    def __init__(self, inner: Reply, ended: Ended, *, more: RawHeaders = ()) -> None:
-        """`more` header fields go to the client."""
+    def __init__(
+        self, inner: Reply, ended: Ended, *, copied: bool = True, more: RawHeaders = ()
+    ) -> None:
+        """`copied`: the end is told with a copy, else with none; `more` header fields go to the
+        client."""
         self._inner = inner
         self._ended: Ended | None = ended
+        self._copied = copied
         self._copy = BodyCopy(COPY_BYTES)
         self.status = inner.status
         self.reason = inner.reason
@@ -49,7 +53,8 @@ class WatchedReply:
 
     async def read(self) -> bytes:
         piece = await self._inner.read()
-        self._copy.add(piece)
+        if self._copied:
+            self._copy.add(piece)
         if self._inner.complete:
             self._tell(whole=True)
         return piece

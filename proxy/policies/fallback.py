@@ -76,7 +76,8 @@ class FallbackPolicy:
         self, call: Call, next_step: Next, rule: Fallback, name: str, stops: list[Stop]
     ) -> Reply:
         """The first good reply, else that of the first stop. Raises its failure."""
-        for number, (where, moved) in enumerate(self._ways(call, rule)):
+        for number, where in enumerate((call.upstream, *rule.to)):
+            moved = self._destinations.moved(call, Destination.of(where)) if number else call
             if moved is None or call.seconds_left() <= 0:
                 why = "no time is left" if moved else "its model cannot be changed"
                 call.decide("fallback", name, f"did not ask {where}", why)
@@ -84,6 +85,8 @@ class FallbackPolicy:
             if number:
                 call.decide("fallback", name, f"moved to {where}", _reason(stops))
             result = await tried(_patient(moved, rule), next_step)
+            if result.good:
+                return result.give()
             stops.append(Stop(moved, where, result))
             goes_on = self._goes_on(call, rule, result)
             if not goes_on and (number == 0 or not _is_error(result)):
@@ -91,13 +94,6 @@ class FallbackPolicy:
             if not goes_on and result.failure is not None:
                 break
         return await self._after_all(call, next_step, name, stops)
-
-    def _ways(self, call: Call, rule: Fallback) -> list[tuple[str, Call | None]]:
-        ways: list[tuple[str, Call | None]] = [(call.upstream, call)]
-        for text in rule.to:
-            to = Destination.of(text)
-            ways.append((text, self._destinations.moved(call, to)))
-        return ways
 
     def _goes_on(self, call: Call, rule: Fallback, result: Tried) -> bool:
         return decide(

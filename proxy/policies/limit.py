@@ -20,15 +20,17 @@ from proxy.accounts import Account, Amount, Buckets, Now, Sliding, Slots
 from proxy.call import Call, KnownOfCall, Next, Reply
 from proxy.claims import EVERY_LABEL, Claim, budget_account, expected, refused, whose_of
 from proxy.errors import Refusal
-from proxy.facts import Usage
 from proxy.memory import Memory
 from proxy.money import Price
+from proxy.rates import Rates
 from proxy.reading import Copied
 from proxy.rules.choosing import Ready, Rules
 from proxy.rules.settings import Budget, Limit
 from proxy.watched import WatchedReply
 
 HEADER = b"meterline-budget"
+_OF_THE_ANSWER = ("usd", "tokens")
+"""Units of which the answer tells how much was used."""
 
 
 class LimitPolicy:
@@ -41,10 +43,13 @@ class LimitPolicy:
         self._budgets = budgets
         self._memory = memory
         self._price = price
+        self._buckets: dict[tuple[str, str], Buckets] = {}
+        self._rates = Rates(price) if price is not None else None
 
     async def __call__(self, call: Call, next_step: Next) -> Reply:
         now = _now()
-        call = call.but(budgets=_Shares(self._budgets, self._memory, call))
+        if self._budgets:
+            call = call.but(budgets=_Shares(self._budgets, self._memory, call))
         claims = [*self._limit_claims(call, now), *self._budget_claims(call, now)]
         if not claims:
             return await next_step(call)
@@ -61,7 +66,9 @@ class LimitPolicy:
             _settle(claims, {"requests": 0 if isinstance(error, Refusal) else 1})
             raise
         more = [(HEADER, f"{c.rule} {c.share(now):.0%}".encode()) for c in warnings]
-        return WatchedReply(reply, _Settlement(self._price, call, reply, claims), more=more)
+        copied = any(claim.unit in _OF_THE_ANSWER for claim in claims)
+        ended = _Settlement(self._price, call, reply, claims)
+        return WatchedReply(reply, ended, copied=copied, more=more)
 
     def _limit_claims(self, call: Call, now: Now) -> Iterator[Claim]:
         for ready in self._limits.all(KnownOfCall(call)):
@@ -89,7 +96,7 @@ class LimitPolicy:
             amount = self._expected_cost(call, rule)
             if amount is None and rule.unpriced == "refuse":
                 call.decide("limit", ready.name, "refused", "its cost is unknown")
-                model = call.asked.facts.model or "this call"
+                model = call.asked.brief.model or "this call"
                 message = f"{ready.name}: {model} has no price, and the budget wants one"
                 raise Refusal(message, 403, "unpriced")
             yield Claim(
@@ -105,20 +112,21 @@ class LimitPolicy:
 
     def _account(self, ready: Ready[Limit], unit: str, whose: str, now: Now) -> Account:
         seconds = ready.does.window_seconds
-        fresh: Account = Slots() if unit == "concurrent" else Sliding(seconds)
-        kept = self._memory.of(Buckets, f"{ready.name} {unit} {ready.does.per} {seconds:g}")
-        return kept.of(whose, fresh, now)
+        buckets = self._buckets.get((ready.name, unit))
+        if buckets is None:
+            name = f"{ready.name} {unit} {ready.does.per} {seconds:g}"
+            buckets = self._buckets[ready.name, unit] = self._memory.of(Buckets, name)
+        found = buckets.find(whose)
+        if found is not None:
+            return found
+        return buckets.of(whose, Slots() if unit == "concurrent" else Sliding(seconds), now)
 
     def _expected_cost(self, call: Call, rule: Budget) -> Decimal | None:
-        if self._price is None:
+        if self._rates is None:
             return None
-        given, made, _ = expected(call.asked, rule.expected_output_tokens)
-        return self._price(
-            provider=call.upstream,
-            model=call.asked.facts.model,
-            usage=Usage(input_tokens=given, output_tokens=made),
-            operation=call.asked.operation,
-        )
+        asked = call.asked
+        given, made, _ = expected(asked, rule.expected_output_tokens)
+        return self._rates.expected(call.upstream, asked.brief.model, asked.operation, given, made)
 
 
 class _Settlement:
@@ -133,8 +141,8 @@ class _Settlement:
         del whole
         used: dict[str, Amount] = {"requests": 1}
         try:
-            units = {claim.unit for claim in self._claims}
-            if not self._reply.cached and units & {"usd", "tokens"}:
+            wanted = any(claim.unit in _OF_THE_ANSWER for claim in self._claims)
+            if wanted and not self._reply.cached:
                 used |= self._used(copy)
         finally:
             _settle(self._claims, used)
@@ -147,7 +155,7 @@ class _Settlement:
         if self._price is not None and tokens:
             cost = self._price(
                 provider=trail.upstream or self._call.upstream,
-                model=model or trail.sent_model or asked.facts.model,
+                model=model or trail.sent_model or asked.brief.model,
                 usage=usage,
                 operation=asked.operation,
             )

@@ -118,6 +118,8 @@ class RetryPolicy:
         while True:
             number += 1
             result = await tried(call, next_step)
+            if result.good:
+                return result.give()
             step = self._decided(ready.does, call, number, _happened(result), share)
             if isinstance(step, Enough):
                 if step.reason:

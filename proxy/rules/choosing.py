@@ -41,8 +41,13 @@ class Rules(Generic[T]):
 
     def first(self, call: Known) -> Ready[T] | None:
         """The first rule that concerns the call."""
-        return next(self.all(call), None)
+        for ready in self._ready:
+            if not ready.conditions or unmet(ready.conditions, call) is None:
+                return ready
+        return None
 
     def all(self, call: Known) -> Iterator[Ready[T]]:
         """Every rule that concerns the call."""
-        return (ready for ready in self._ready if unmet(ready.conditions, call) is None)
+        for ready in self._ready:
+            if not ready.conditions or unmet(ready.conditions, call) is None:
+                yield ready
