@@ -19,7 +19,7 @@ from analytics.prices import PriceBook
 from analytics.store import StoreError, StoreMissing, read
 from proxy.config import Settings
 from proxy.facts import Usage
-from proxy.money import History, Price, Spent
+from proxy.limits.money import History, Price, Spent
 
 _LABELS = ("feature", "user_id", "session_id", "environment")
 _ROUTE = ("provider", "request_model", "operation", "stream", "key_id")

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from proxy import headers, outgoing
 from proxy.admission import cross_site
-from proxy.call import Call, Reply
+from proxy.calls.call import Call, Reply
 from proxy.capture import Capture
 from proxy.errors import AttemptFailed, Broken
 from proxy.journal.entries import AttemptMade

@@ -18,9 +18,9 @@ from aiohttp.web_request import BaseRequest
 
 from proxy import exchange_id, headers, labels, outgoing, request_body, websocket
 from proxy.admission import Admitted, Head, admit, read_head
-from proxy.asked import Asked
 from proxy.attempts import Attempts, FindTarget
-from proxy.call import Call, Reply
+from proxy.calls.asked import Asked
+from proxy.calls.call import Call, Reply
 from proxy.capture import Capture, Outcome
 from proxy.config import Settings
 from proxy.credentials import KeyHash, mask_target

@@ -13,16 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from proxy.call import Next
+from proxy.calls.call import Next
 from proxy.config import Settings
-from proxy.money import History
+from proxy.limits.money import History
+from proxy.limits.spending import Past
 from proxy.own import Tally
 from proxy.policies import chain
 from proxy.policies.chain import Chain, Surroundings
 from proxy.reload import RulesFile
 from proxy.rules.choosing import Rules
 from proxy.rules.settings import Budget, Rule
-from proxy.spending import Past
 from proxy.virtual_keys import KeyFault, KeyRing
 
 LOOK_SECONDS = 1.0

@@ -19,15 +19,15 @@ from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
 from proxy.attempts import Attempts
+from proxy.calls.destinations import Destinations
 from proxy.config import Settings
 from proxy.connections import ClientServer
 from proxy.credentials import KeyHash
-from proxy.destinations import Destinations
 from proxy.errors import Refusal
 from proxy.journal import JournalWriter
 from proxy.journal.segments import prepare_folder
+from proxy.limits.money import History, Price
 from proxy.memory import Memory
-from proxy.money import History, Price
 from proxy.outgoing import Target
 from proxy.own import POSTED_METRICS, OwnPages, Tally
 from proxy.policies.chain import Surroundings

@@ -5,7 +5,7 @@ Owns that check. A call whose model cannot be read is refused: it could be any.
 
 from __future__ import annotations
 
-from proxy.call import Call, Next, Reply
+from proxy.calls.call import Call, Next, Reply
 from proxy.errors import Refusal
 from proxy.rules.conditions import pattern
 

@@ -13,14 +13,14 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from proxy.call import Call, KnownOfCall, Next, Reply
+from proxy.calls.call import Call, KnownOfCall, Next, Reply
+from proxy.calls.destinations import Destination, Destinations
+from proxy.calls.tried import tried
 from proxy.circuit import Circuit
-from proxy.destinations import Destination, Destinations
 from proxy.drawing import drawn
 from proxy.memory import Memory
 from proxy.rules.choosing import Ready, Rules
 from proxy.rules.settings import Arm, Balance
-from proxy.tried import tried
 
 SMOOTHING = 0.2
 """The share of the newest in a moving average."""

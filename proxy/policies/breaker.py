@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import time
 
-from proxy.call import Call, KnownOfCall, Next, Open, Reply
+from proxy.calls.call import Call, KnownOfCall, Next, Open, Reply
+from proxy.calls.tried import Tried, tried
 from proxy.circuit import Circuit, Passage
 from proxy.errors import AttemptFailed, Refusal
 from proxy.memory import Memory
 from proxy.rules.choosing import Rules
 from proxy.rules.settings import Breaker
-from proxy.tried import Tried, tried
 
 
 class BreakerPolicy:

@@ -17,11 +17,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from proxy.call import Call, Next, Open, Policy, Reply
-from proxy.destinations import Destinations
+from proxy.calls.call import Call, Next, Open, Policy, Reply
+from proxy.calls.destinations import Destinations
 from proxy.errors import Refusal
+from proxy.limits.money import Price
 from proxy.memory import Memory
-from proxy.money import Price
 from proxy.policies.access import AccessPolicy
 from proxy.policies.balance import BalancePolicy
 from proxy.policies.breaker import BreakerPolicy

@@ -11,13 +11,13 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from proxy import safety
-from proxy.call import Call, KnownOfCall, Next, Open, Reply
-from proxy.destinations import Destination, Destinations
+from proxy.calls import safety
+from proxy.calls.call import Call, KnownOfCall, Next, Open, Reply
+from proxy.calls.destinations import Destination, Destinations
+from proxy.calls.tried import Tried, tried
 from proxy.errors import AttemptFailed, NotSent, Refusal
 from proxy.rules.choosing import Rules
 from proxy.rules.settings import Fallback
-from proxy.tried import Tried, tried
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from proxy.call import Call, Next, Reply
+from proxy.calls.call import Call, Next, Reply
+from proxy.calls.tried import Tried, tried
 from proxy.memory import Memory
-from proxy.tried import Tried, tried
 
 ON = (401, 429)
 REST_SECONDS = 20.0

@@ -15,18 +15,18 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from proxy import usage_of_reply
-from proxy.accounts import Account, Amount, Buckets, Now, Sliding, Slots
-from proxy.call import Call, KnownOfCall, Next, Reply
-from proxy.claims import EVERY_LABEL, Claim, budget_account, expected, refused, whose_of
+from proxy.calls.call import Call, KnownOfCall, Next, Reply
+from proxy.calls.watched import WatchedReply
 from proxy.errors import Refusal
+from proxy.limits import usage_of_reply
+from proxy.limits.accounts import Account, Amount, Buckets, Now, Sliding, Slots
+from proxy.limits.claims import EVERY_LABEL, Claim, budget_account, expected, refused, whose_of
+from proxy.limits.money import Price
+from proxy.limits.rates import Rates
 from proxy.memory import Memory
-from proxy.money import Price
-from proxy.rates import Rates
 from proxy.reading import Copied
 from proxy.rules.choosing import Ready, Rules
 from proxy.rules.settings import Budget, Limit
-from proxy.watched import WatchedReply
 
 HEADER = b"meterline-budget"
 _OF_THE_ANSWER = ("usd", "tokens")

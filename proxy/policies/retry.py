@@ -14,13 +14,13 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from proxy import retry_after, safety
-from proxy.call import Call, KnownOfCall, Next, Open, Reply
+from proxy.calls import retry_after, safety
+from proxy.calls.call import Call, KnownOfCall, Next, Open, Reply
+from proxy.calls.tried import Tried, tried
 from proxy.errors import AttemptFailed, NotSent
 from proxy.memory import Memory
 from proxy.rules.choosing import Rules
 from proxy.rules.settings import Retry
-from proxy.tried import Tried, tried
 
 RESERVE = 10.0
 """Retries that an upstream may have at once, whatever its traffic."""

@@ -5,8 +5,8 @@ Owns nothing but the move; which calls, the rule's conditions say.
 
 from __future__ import annotations
 
-from proxy.call import Call, KnownOfCall, Next, Reply
-from proxy.destinations import Destination, Destinations
+from proxy.calls.call import Call, KnownOfCall, Next, Reply
+from proxy.calls.destinations import Destination, Destinations
 from proxy.rules.choosing import Rules
 from proxy.rules.settings import Route
 

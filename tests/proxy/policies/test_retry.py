@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy import retry_after
-from proxy.call import Open
+from proxy.calls import retry_after
+from proxy.calls.call import Open
+from proxy.calls.safety import may_repeat
 from proxy.errors import AttemptFailed, Broken, NotSent
 from proxy.policies.retry import Again, Enough, Happened, decide
 from proxy.rules.settings import Retry
-from proxy.safety import may_repeat
 from tests.proxy.policies.conftest import (
     CHAT,
     WORD,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.accounts import MOST_BUCKETS, SLICES, Buckets, Calendar, Now, Sliding, Slots
+from proxy.limits.accounts import MOST_BUCKETS, SLICES, Buckets, Calendar, Now, Sliding, Slots
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 

@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from proxy import credentials, headers
-from proxy.call import Call
+from proxy.calls.call import Call
+from proxy.calls.model_in_request import with_model
 from proxy.headers import kind
-from proxy.model_in_request import with_model
 from proxy.request_body import Body
 
 _OF_ONE_ACCOUNT = frozenset({"openai-organization", "openai-project"})

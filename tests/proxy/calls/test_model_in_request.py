@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.model_in_request import with_model
+from proxy.calls.model_in_request import with_model
 
 CHAT = "/v1/chat/completions"
 JSON = st.recursive(

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from proxy.accounts import Account, Amount, Buckets, Calendar, Now
-from proxy.asked import Asked
+from proxy.calls.asked import Asked
+from proxy.limits.accounts import Account, Amount, Buckets, Calendar, Now
 from proxy.memory import Memory
 from proxy.rules.choosing import Ready
 from proxy.rules.conditions import Known

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from proxy.accounts import Calendar, Now
-from proxy.claims import budget_account, whose_of
+from proxy.limits.accounts import Calendar, Now
+from proxy.limits.claims import budget_account, whose_of
+from proxy.limits.money import History, Spent
 from proxy.memory import Memory
-from proxy.money import History, Spent
 from proxy.rules.choosing import Ready, Rules
 from proxy.rules.conditions import unmet
 from proxy.rules.settings import Budget

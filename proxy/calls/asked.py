@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 
 from proxy import dialects
+from proxy.calls.kept import kept
 from proxy.facts import Dialect, RequestFacts, RequestHead
-from proxy.kept import kept
 from proxy.wire import coding
 from proxy.wire.openai_request import common_facts
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from proxy.body_copy import BodyCopy
-from proxy.call import Reply
+from proxy.calls.call import Reply
 from proxy.headers import RawHeaders
 from proxy.reading import Copied
 

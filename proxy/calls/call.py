@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from proxy.admission import Admitted
-from proxy.asked import Asked
+from proxy.calls.asked import Asked
 from proxy.errors import NotSent
 from proxy.headers import RawHeaders
 from proxy.journal.entries import AttemptMade, DecisionMade

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from proxy import headers, retry_after
-from proxy.call import Call, Next, Reply
+from proxy import headers
+from proxy.calls import retry_after
+from proxy.calls.call import Call, Next, Reply
 from proxy.errors import AttemptFailed
 
 _BEGINS_WITH_ERROR = (b"event: error", b"event:error", b'data: {"error"', b'data:{"error"')

@@ -6,8 +6,8 @@ until then. The poster's figures are better; these are for limits.
 
 from __future__ import annotations
 
-from proxy.asked import CHARACTERS_PER_TOKEN, Asked
-from proxy.call import Reply
+from proxy.calls.asked import CHARACTERS_PER_TOKEN, Asked
+from proxy.calls.call import Reply
 from proxy.facts import ReplyFacts, ReplyHead, Usage
 from proxy.headers import kind, text
 from proxy.reading import Copied

@@ -10,7 +10,7 @@ import time
 from decimal import Decimal
 
 from proxy.facts import Usage
-from proxy.money import Price
+from proxy.limits.money import Price
 
 SAMPLE_TOKENS = 1000
 KEEP_SECONDS = 600.0

@@ -1,0 +1,1 @@
+"""Calls as policies see them: what they ask for, where they may go, what came of a step."""
