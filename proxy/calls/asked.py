@@ -13,6 +13,7 @@ import orjson
 from proxy import dialects
 from proxy.calls.kept import kept
 from proxy.facts import Dialect, RequestFacts, RequestHead
+from proxy.rules.difficulty import Difficulty, difficulty
 from proxy.wire import coding
 from proxy.wire.openai_request import common_facts
 
@@ -93,3 +94,9 @@ class Asked:
         if self.facts.prompt_text is None:
             return None
         return -(-len(self.facts.prompt_text()) // CHARACTERS_PER_TOKEN)
+
+    @kept
+    def difficulty(self) -> Difficulty | None:
+        """How hard the task looks; None where the request cannot be read."""
+        tokens = self.input_tokens
+        return None if tokens is None or not self.document else difficulty(self.document, tokens)

@@ -18,6 +18,7 @@ from proxy.errors import NotSent
 from proxy.headers import RawHeaders
 from proxy.journal.entries import AttemptMade, DecisionMade
 from proxy.request_body import Body
+from proxy.rules.difficulty import Difficulty
 
 
 class Trail(Protocol):
@@ -152,6 +153,10 @@ class KnownOfCall:
     @property
     def input_tokens(self) -> int | None:
         return self.call.asked.input_tokens
+
+    @property
+    def difficulty(self) -> Difficulty | None:
+        return self.call.asked.difficulty
 
     @property
     def now(self) -> datetime:

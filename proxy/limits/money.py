@@ -38,6 +38,10 @@ class Spent:
     cost_usd: Decimal | None
 
     @property
+    def difficulty(self) -> None:
+        """Not known of the past."""
+
+    @property
     def now(self) -> datetime:
         return self.started_at
 

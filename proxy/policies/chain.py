@@ -79,7 +79,7 @@ def policies(rules: Sequence[Rule], around: Surroundings) -> list[Policy]:
     if limits or budgets:
         found.append(LimitPolicy(limits, budgets, memory, around.price))
     if routes := Rules(Route, rules):
-        found.append(RoutePolicy(routes, destinations))
+        found.append(RoutePolicy(routes, destinations, memory, around.price))
     if balances := Rules(Balance, rules):
         found.append(BalancePolicy(balances, memory, destinations))
     if fallbacks := Rules(Fallback, rules):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
-from proxy.rules.conditions import Known, Test, made_ready, unmet
+from proxy.rules.conditions import Known, Test, When, made_ready, unmet
 from proxy.rules.settings import Rule
 
 T = TypeVar("T")
@@ -21,6 +21,7 @@ class Ready(NamedTuple, Generic[T]):
     name: str
     conditions: tuple[Test, ...]
     does: T
+    when: When
 
 
 class Rules(Generic[T]):
@@ -28,7 +29,7 @@ class Rules(Generic[T]):
 
     def __init__(self, kind: type[T], rules: Iterable[Rule]) -> None:
         self._ready = tuple(
-            Ready(rule.name, made_ready(rule.when), does)
+            Ready(rule.name, made_ready(rule.when), does, rule.when)
             for rule in rules
             if rule.enabled and isinstance(does := getattr(rule, rule.kind), kind)
         )

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from proxy.rules.difficulty import Difficulty
 from proxy.sections import Section, Share, Words
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -44,6 +45,8 @@ class Known(Protocol):
     def input_tokens(self) -> int | None:
         """An estimate."""
 
+    @property
+    def difficulty(self) -> Difficulty | None: ...
     @property
     def now(self) -> datetime: ...
     def budget_used(self, name: str) -> float:
@@ -108,6 +111,8 @@ class When(Section):
     key: Words | None = None
     stream: bool | None = None
     input_tokens: Tokens | None = None
+    difficulty_below: Annotated[int, Field(ge=1, le=100)] | None = None
+    """How hard the task looks, from 0 to 100: see difficulty.py."""
     budget_used: BudgetUsed | None = None
     hours: Hours | None = None
 
@@ -148,6 +153,8 @@ def made_ready(when: When) -> tuple[Test, ...]:
         found.append(_used(when.budget_used))
     if when.input_tokens is not None:
         found.append(_sized(when.input_tokens))
+    if when.difficulty_below is not None:
+        found.append(_easier(when.difficulty_below))
     return tuple(found)
 
 
@@ -216,5 +223,15 @@ def _sized(tokens: Tokens) -> Test:
         if tokens.at_most is not None and size > tokens.at_most:
             return f"the prompt has about {size} tokens, over {tokens.at_most}"
         return None
+
+    return test
+
+
+def _easier(bound: int) -> Test:
+    def test(call: Known) -> str | None:
+        found = call.difficulty
+        if found is None:
+            return "the task's difficulty is unknown"
+        return None if found.score < bound else f"{found}, not below {bound}"
 
     return test

@@ -114,6 +114,9 @@ def covers(wide: When, narrow: When) -> bool:
         return False
     others = ("stream", "hours", "budget_used")
     same = all(getattr(wide, n) in (None, getattr(narrow, n)) for n in others)
+    bound, least = wide.difficulty_below, narrow.difficulty_below
+    if bound is not None and (least is None or least > bound):
+        return False
     return same and _tokens_cover(wide.input_tokens, narrow.input_tokens)
 
 

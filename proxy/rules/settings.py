@@ -92,6 +92,11 @@ class Route(Section):
     """To another destination."""
 
     to: To
+    sticky: Literal["session", "none"] = "session"
+    """Where conditions look at the prompt, the first call of a session decides for all of it."""
+    if_cheaper: bool | None = None
+    """Only where the call costs less there, what the provider's cache holds of its session counted.
+    Left out: so where difficulty is a condition."""
 
 
 Per = Literal["total", "key", "user", "feature", "model"]

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from proxy.rules.conditions import When, made_ready, unmet
+from proxy.rules.difficulty import Difficulty
 
 MONDAY_NIGHT = datetime(2026, 11, 23, 23, 30, tzinfo=UTC)
 TUESDAY_EARLY = datetime(2026, 11, 24, 1, 0, tzinfo=UTC)
+THIRTY = Difficulty(30, (("length", 30),))
 
 
 @dataclass
@@ -24,6 +26,7 @@ class Known:
     labels: Mapping[str, str] = field(default_factory=lambda: {"feature": "chat", "tags.t": "x"})
     key: str | None = "team-a"
     input_tokens: int | None = 1000
+    difficulty: Difficulty | None = THIRTY
     now: datetime = MONDAY_NIGHT
 
     def budget_used(self, name: str) -> float:
@@ -53,6 +56,8 @@ class Known:
         ({"input_tokens": {"over": 999}}, True),
         ({"input_tokens": {"over": 1000}}, False),
         ({"input_tokens": {"at_most": 1000}}, True),
+        ({"difficulty_below": 31}, True),
+        ({"difficulty_below": 30}, False),
         ({"budget_used": {"budget": "month", "over": 0.79}}, True),
         ({"budget_used": {"budget": "month", "over": 0.8}}, False),
         ({"budget_used": {"budget": "day", "over": 0}}, False),
