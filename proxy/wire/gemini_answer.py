@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from proxy.wire.words import word
 _FINISH_REASONS = {1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION", 5: "OTHER"}
 # https://ai.google.dev/gemini-api/docs/google-search: these are billed by prompt, later ones by
 # unique query that is not empty.
-_BILLED_BY_PROMPT = re.compile(r"gemini-(1|2)([.-]|$)")
+_BILLED_BY_PROMPT = re.compile(r"gemini-(live-)?(1|2)([.-]|$)")
 
 
 class GeminiAnswer:
@@ -95,10 +96,14 @@ class GeminiAnswer:
 
     def _searches(self) -> int | None:
         """The searches that are billed; None where the answer tells of none."""
-        if not self._queries:
-            return None
-        by_prompt = self.model and _BILLED_BY_PROMPT.match(self.model)
-        return 1 if by_prompt else len(self._queries)
+        return billed_searches(self.model, self._queries)
+
+
+def billed_searches(model: str | None, queries: Collection[str]) -> int | None:
+    """How many of the searches for one prompt are billed; None where none is told of."""
+    if not queries:
+        return None
+    return 1 if model and _BILLED_BY_PROMPT.match(model) else len(queries)
 
 
 def chunk_text(chunk: dict[str, Any]) -> str:

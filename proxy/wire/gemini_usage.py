@@ -7,6 +7,7 @@ price anything.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from proxy.facts import Usage
@@ -44,6 +45,13 @@ def gemini_usage(raw: Mapping[str, Any]) -> Usage | None:
         image_output_tokens=out.get("IMAGE"),
         raw=raw,
     )
+
+
+def live_usage(raw: Mapping[str, Any]) -> Usage | None:
+    """What a turn of a live session used. Its film comes as pictures and is billed as such."""
+    usage = gemini_usage(raw)
+    into = _modalities(raw, "promptTokensDetails", "toolUsePromptTokensDetails")
+    return usage and replace(usage, image_input_tokens=total(into.get("IMAGE"), into.get("VIDEO")))
 
 
 def embedding_usage(raw: Mapping[str, Any]) -> Usage | None:

@@ -258,6 +258,8 @@ def _gemini() -> Iterator[Said]:
     vertex = "/v1/projects/p/locations/l/publishers/google/models"
     for provider, models in (("gemini", "/v1beta/models"), ("vertex", vertex)):
         yield from _generate(provider, f"{models}/gemini-2.5-pro")
+    yield _live("gemini", "google.ai.generativelanguage.v1beta.GenerativeService.Bidi")
+    yield _live("vertex", "google.cloud.aiplatform.v1.LlmBidiService/Bidi")
     counted = {"embedding": {"values": [0.5]}, "usageMetadata": {"promptTokenCount": 3}}
     yield _plain(
         "gemini",
@@ -301,6 +303,39 @@ def _generate(provider: str, model: str) -> Iterator[Said]:
         target=streamed,
         request=_json(asked),
         answer=_json([first, last]),
+    )
+
+
+def _live(provider: str, service: str) -> Said:
+    used = {
+        "promptTokenCount": 100,
+        "responseTokenCount": 24,
+        "thoughtsTokenCount": 16,
+        "totalTokenCount": 140,
+        "promptTokensDetails": [
+            {"modality": "TEXT", "tokenCount": 60},
+            {"modality": "AUDIO", "tokenCount": 40},
+        ],
+        "responseTokensDetails": [{"modality": "AUDIO", "tokenCount": 24}],
+    }
+    sound = {"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": "AAAA"}}
+    calls = [{"id": "t-1", "name": "look", "args": {}}]
+    messages = [
+        {"setupComplete": {}},
+        {"serverContent": {"modelTurn": {"parts": [sound]}}},
+        {"toolCall": {"functionCalls": calls}},
+        {"serverContent": {"turnComplete": True}, "usageMetadata": used},
+    ]
+    setup = {"model": "models/gemini-live-2.5-flash"}
+    return Said(
+        provider=provider,
+        endpoint="live",
+        framing="session",
+        target=f"/ws/{service}GenerateContent",
+        method="GET",
+        status=101,
+        request=Direction(masked=True).stream([{"setup": setup}]),
+        answer=Direction().stream(messages),
     )
 
 

@@ -96,6 +96,19 @@ CALLS = [
             "audio_output_tokens": 450,
         },
     ),
+    # ai.google.dev/pricing: Gemini 2.5 Flash Native Audio text 0.50 / 2, sound and film 3 / 12
+    Call(
+        "a live turn of sound, film and words",
+        *("gemini", "gemini-2.5-flash-native-audio-preview-09-2025", "0.0082"),
+        {
+            "input_tokens": 1800,
+            "audio_input_tokens": 800,
+            "image_input_tokens": 600,
+            "output_tokens": 400,
+            "audio_output_tokens": 300,
+        },
+        {"operation": "realtime"},
+    ),
     # platform.openai.com/docs/pricing: gpt-image-1 text 5, images read 10, images made 40
     Call(
         "images in and out",
