@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxy import credentials, reading
+from proxy import credentials, dialects, reading
 from proxy.body_copy import BodyCopy
 from proxy.facts import RequestHead
 from proxy.facts_codec import facts_to_json
@@ -20,6 +20,7 @@ from proxy.journal import Closed, Opened, Part
 from proxy.journal.entries import AttemptMade, DecisionMade, Headers
 from proxy.reading import Copied
 from proxy.recorder import Recorder
+from proxy.session_copy import SessionCopy
 from proxy.wire import coding
 
 SPILL_BYTES = 1 << 16
@@ -114,6 +115,12 @@ class Capture:
         if not self._begun:
             self._request.put_back(body)
         return False
+
+    def becomes_session(self) -> None:
+        """The handshake is done: what passes from here on are messages, for as long as it likes."""
+        if keys := dialects.session_keys(self.request_head):
+            self._request = SessionCopy(self._max_body_bytes, keys.client)
+            self._response = SessionCopy(self._max_body_bytes, keys.provider)
 
     def sent(self, data: bytes) -> None:
         """A piece of the request's body went upstream."""

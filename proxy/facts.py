@@ -6,10 +6,10 @@ itself. Unknown is None, never 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +105,14 @@ class ReplyHead:
     headers: Mapping[str, str] = field(default_factory=dict)
     request: RequestHead
     request_facts: RequestFacts
+
+
+class SessionKeys(NamedTuple):
+    """Keys, quoted as in the JSON texts, of which every message of a WebSocket session has one
+    that says more than sound and words."""
+
+    client: Sequence[bytes]
+    provider: Sequence[bytes]
 
 
 class ReplyReader(Protocol):

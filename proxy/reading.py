@@ -13,6 +13,7 @@ from typing import NamedTuple
 from proxy import dialects
 from proxy.facts import ReplyFacts, ReplyHead, RequestFacts, RequestHead
 from proxy.wire import coding
+from proxy.wire.websocket_frame import LEFT_OUT
 
 
 class Copied(NamedTuple):
@@ -23,8 +24,8 @@ class Copied(NamedTuple):
 
     def segments(self) -> list[bytes]:
         """The pieces between which bytes are missing."""
-        if self.gap is None:
-            return [self.data]
+        if self.gap is None or self.data.startswith(LEFT_OUT, self.gap):
+            return [self.data]  # of a session that is shortened, the copy itself says where
         return [self.data[: self.gap], self.data[self.gap :]]
 
 

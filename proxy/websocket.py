@@ -56,6 +56,7 @@ async def tunnel(
     writer = await response.prepare(request)
     assert writer is not None
     writer.send_headers()
+    capture.becomes_session()
     from_client = StreamReader(request.protocol, READ_BYTES, loop=loop)
     from_provider = StreamReader(reply.protocol, READ_BYTES, loop=loop)
     request.protocol.set_parser(Feeder(from_client))  # type: ignore[arg-type]

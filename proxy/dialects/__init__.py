@@ -30,7 +30,7 @@ from proxy.dialects import (
     vertex_predict,
     watsonx_generation,
 )
-from proxy.facts import Dialect, RequestHead
+from proxy.facts import Dialect, RequestHead, SessionKeys
 
 PARSER_VERSION = 1
 """Goes up with every change of what is read, so that history can be read again."""
@@ -62,6 +62,12 @@ DIALECTS: tuple[Dialect, ...] = (
 )
 
 
+_SESSIONS = {
+    dialect.DIALECT.name: dialect.SESSION_KEYS
+    for dialect in (openai_responses, openai_realtime, gemini_live)
+}
+
+
 def find(head: RequestHead) -> tuple[Dialect, str] | None:
     """The dialect that claims a request, and the operation; None where no one does."""
     for dialect in DIALECTS:
@@ -69,3 +75,9 @@ def find(head: RequestHead) -> tuple[Dialect, str] | None:
         if operation is not None:
             return dialect, operation
     return None
+
+
+def session_keys(head: RequestHead) -> SessionKeys | None:
+    """What to look for in the messages of a WebSocket session, None where no dialect knows."""
+    claimed = find(head)
+    return _SESSIONS.get(claimed[0].name) if claimed else None

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from proxy.facts import ReplyFacts, ReplyHead, ReplyReader, RequestFacts, RequestHead
+from proxy.facts import ReplyFacts, ReplyHead, ReplyReader, RequestFacts, RequestHead, SessionKeys
 from proxy.wire.copies import Copy, CopyReader
 from proxy.wire.fingerprint import fingerprint
-from proxy.wire.live_session import LiveSession
+from proxy.wire.live_session import TELLING, LiveSession
 from proxy.wire.session_events import client_events, ending_error
 from proxy.wire.snake_case import member
 from proxy.wire.usage_answers import read_usage_answer
@@ -25,9 +25,10 @@ from proxy.wire.words import word
 # its own kind ...Constrained; on Vertex .../google.cloud.aiplatform.v1.LlmBidiService/Bidi...
 _PATH = re.compile(r"[./]BidiGenerateContent(?:Constrained)?/?$")
 _SWITCHING = 101
-_CLIENT_KEYS = (
-    *(b'"setup"', b'"clientContent"', b'"client_content"', b'"realtimeInput"'),
-    b'"realtime_input"',
+_SAID = (b'"setup"', b'"clientContent"', b'"client_content"')
+_CLIENT_KEYS = (*_SAID, b'"realtimeInput"', b'"realtime_input"')
+SESSION_KEYS = SessionKeys(
+    client=(*_SAID, b'"activityEnd"', b'"activity_end"', b'"text"'), provider=TELLING
 )
 
 
@@ -41,13 +42,13 @@ class GeminiLive:
         return "realtime" if claimed else None
 
     def read_request(self, head: RequestHead, body: bytes) -> RequestFacts:  # noqa: ARG002
-        events = list(client_events(body, _CLIENT_KEYS))
+        events, has_gap = client_events(body, _CLIENT_KEYS)
         setup = next((_object(e["setup"]) for e in events if "setup" in e), {})
         model = word(setup.get("model"))
         return RequestFacts(
             model=model and model.rpartition("/")[2],
             stream=True,
-            message_count=_message_count(events),
+            message_count=None if has_gap else _message_count(events),
             prompt_fingerprint=fingerprint(
                 member(setup, "systemInstruction") or None, setup.get("tools") or None
             ),

@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
-from proxy.facts import ReplyFacts, ReplyHead, ReplyReader, RequestFacts, RequestHead
+from proxy.facts import ReplyFacts, ReplyHead, ReplyReader, RequestFacts, RequestHead, SessionKeys
 from proxy.wire.copies import Copy, CopyReader
 from proxy.wire.fingerprint import fingerprint
-from proxy.wire.realtime_session import RealtimeSession
+from proxy.wire.realtime_session import TELLING, RealtimeSession
 from proxy.wire.session_events import client_events, ending_error
 from proxy.wire.usage_answers import read_usage_answer
 from proxy.wire.websocket_frames import read_messages
@@ -22,10 +22,9 @@ from proxy.wire.words import word
 
 _ENDINGS = ("/realtime", "/realtime/translations")
 _SWITCHING = 101
-_CLIENT_KEYS = (
-    *(b'"session.update"', b'"conversation.item.create"'),
-    *(b'"input_audio_buffer.append"', b'"input_audio_buffer.commit"'),
-)
+_COUNTED = (b'"session.update"', b'"conversation.item.create"', b'"input_audio_buffer.commit"')
+_CLIENT_KEYS = (*_COUNTED, b'"input_audio_buffer.append"')
+SESSION_KEYS = SessionKeys(client=_COUNTED, provider=TELLING)
 
 
 class OpenAIRealtime:
@@ -38,14 +37,14 @@ class OpenAIRealtime:
         return "realtime" if claimed else None
 
     def read_request(self, head: RequestHead, body: bytes) -> RequestFacts:
-        events = list(client_events(body, _CLIENT_KEYS))
+        events, has_gap = client_events(body, _CLIENT_KEYS)
         session = next(
             (_object(e.get("session")) for e in events if e.get("type") == "session.update"), {}
         )
         return RequestFacts(
             model=_model_in_query(head) or word(session.get("model")),
             stream=True,
-            message_count=_message_count(events),
+            message_count=None if has_gap else _message_count(events),
             prompt_fingerprint=fingerprint(
                 session.get("instructions") or None, session.get("tools") or None
             ),

@@ -12,18 +12,20 @@ import re
 from functools import partial
 from typing import Any
 
-from proxy.facts import ReplyHead, ReplyReader, RequestFacts, RequestHead
+from proxy.facts import ReplyHead, ReplyReader, RequestFacts, RequestHead, SessionKeys
 from proxy.wire.copies import CopyReader
 from proxy.wire.fingerprint import fingerprint
 from proxy.wire.openai_request import common_facts, item_count, posts_to
 from proxy.wire.request_document import read_document
 from proxy.wire.response_objects import read_response
-from proxy.wire.response_session import read_responses
+from proxy.wire.response_session import TELLING, read_responses
 from proxy.wire.session_events import client_events
 from proxy.wire.words import plain
 
 _BY_ID = re.compile(r"/responses/[^/]+(?P<cancel>/cancel)?/?$")
 _INSTRUCTING = ("system", "developer")
+_CREATES = (b'"response.create"',)
+SESSION_KEYS = SessionKeys(client=_CREATES, provider=TELLING)
 
 
 class OpenAIResponses:
@@ -71,7 +73,7 @@ def _opens_socket(head: RequestHead) -> bool:
 
 def _first_created(body: bytes) -> tuple[dict[str, Any], None]:
     """What the first request on a WebSocket asks for: all of them are of one conversation."""
-    for event in client_events(body, (b'"response.create"',)):
+    for event in client_events(body, _CREATES).found:
         nested = event.get("response")
         return {"stream": True, **(nested if isinstance(nested, dict) else event)}, None
     return {"stream": True}, None

@@ -17,7 +17,7 @@ from proxy.wire.usage_sum import Used, summed
 from proxy.wire.words import word
 
 _TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
-_TELLING = (
+TELLING = (
     *(b'"response.done"', b"session.created", b"session.updated", b'"error"'),
     _TRANSCRIBED.encode(),
 )
@@ -41,7 +41,7 @@ class RealtimeSession:
 
     def hear(self, message: bytes) -> bool:
         """Take in one message; False where it cannot be read. Most bring sound and nothing else."""
-        if not any(key in message for key in _TELLING):
+        if not any(key in message for key in TELLING):
             return True
         try:
             event = loads(message)

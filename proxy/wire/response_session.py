@@ -19,7 +19,7 @@ from proxy.wire.usage_sum import Used, main_model, summed
 from proxy.wire.websocket_frames import read_messages
 
 _SWITCHING = 101
-_TELLING = (b'"response"', b'"item"', b'"error"')
+TELLING = (b'"response"', b'"item"', b'"error"')
 _ENDS = (b'"response.completed"', b'"response.incomplete"', b'"response.failed"')
 
 _ON_ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
@@ -45,11 +45,11 @@ def _streams(messages: Sequence[bytes]) -> Iterator[Copy]:
     """For each response the events that tell more than text, as a stream of events."""
     events: list[bytes] = []
     for message in messages:
-        if not any(key in message for key in _TELLING):
+        if not any(key in message for key in TELLING):
             continue
         # Line ends in JSON outside of strings are white space.
         events.append(b"data: " + message.translate(_ON_ONE_LINE) + b"\n\n")
-        refused = not any(key in message for key in _TELLING[:2])
+        refused = not any(key in message for key in TELLING[:2])
         if refused or any(key in message for key in _ENDS):
             yield Copy((b"".join(events),))
             events = []

@@ -6,8 +6,8 @@ whose events they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from proxy.wire.decode import loads
 from proxy.wire.websocket_frames import Messages, read_messages
@@ -17,16 +17,26 @@ _FAULTS = range(1002, 1016)
 _NO_FAULT = frozenset({1005})
 
 
-def client_events(body: bytes, keys: Sequence[bytes]) -> Iterator[dict[str, Any]]:
-    """The client's events that hold one of the keys, as far as its frames can be read."""
-    for message in read_messages((body,)).found:
+class ClientEvents(NamedTuple):
+    """The client's events that hold one of the keys, and whether others may be missing."""
+
+    found: list[dict[str, Any]]
+    has_gap: bool
+
+
+def client_events(body: bytes, keys: Sequence[bytes]) -> ClientEvents:
+    """What the client said, as far as its frames can be read."""
+    messages = read_messages((body,))
+    found = []
+    for message in messages.found:
         if any(key in message for key in keys):
             try:
                 event = loads(message)
             except ValueError:
                 continue
             if isinstance(event, dict):
-                yield event
+                found.append(event)
+    return ClientEvents(found, messages.has_gap)
 
 
 def ending_error(messages: Messages) -> dict[str, str] | None:

@@ -1,9 +1,10 @@
 """Messages of one direction of a WebSocket, from the bytes that passed after the handshake.
 
-Owns frames, fragments and masks (RFC 6455, section 5) and compressed messages (RFC 7692). A copy
-may be cut at any byte, and bytes may be missing: behind a gap, reading goes on where a chain of
-frames fits up to the end. Refuses to interpret messages, and to need the handshake: a compressed
-message says that it is one, and keeping the window does no harm to peers that do not.
+Owns fragments (RFC 6455, section 5.4) and compressed messages (RFC 7692). A copy may be cut at any
+byte, and bytes may be missing: behind a gap, reading goes on where a chain of frames fits up to the
+end. A copy whose marks say that nothing telling is missing is whole. Refuses to interpret messages,
+and to need the handshake: a compressed message says that it is one, and keeping the window does no
+harm to peers that do not.
 """
 
 from __future__ import annotations
@@ -12,13 +13,10 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+
+from proxy.wire.websocket_frame import CLOSE, CONTINUATION, Frame, frame_at, is_loss, unmasked
 
 MAX_MESSAGE_BYTES = 64 << 20
-_CONTINUATION, _CLOSE = 0, 8
-_DATA_OPCODES = (1, 2)
-_CONTROL_OPCODES = (8, 9, 10)
-_LONGEST_CONTROL = 125
 _DEFLATE_END = b"\x00\x00\xff\xff"
 # First bytes that a frame can have.
 _FIRST_BYTE = re.compile(rb"[\x00\x01\x02\x40-\x42\x80-\x82\xc0-\xc2\x88-\x8a]")
@@ -42,46 +40,39 @@ class Messages:
         return f"{self.unreadable} unreadable messages" if self.unreadable else None
 
 
-class _Frame(NamedTuple):
-    final: bool
-    compressed: bool
-    opcode: int
-    mask: bytes
-    start: int
-    end: int
-
-
 def read_messages(segments: Sequence[bytes]) -> Messages:
     """All messages that are whole. Between two segments bytes are missing. Never raises."""
     messages = Messages(has_gap=len(segments) > 1)
     for number, segment in enumerate(segments):
         start = _resumed(segment) if number else 0
-        _read_segment(segment, start, messages, _Inflater(fresh_each=number > 0))
+        _read_segment(segment, start, messages, Inflater(fresh_each=number > 0))
     return messages
 
 
-def _read_segment(data: bytes, start: int, messages: Messages, inflater: _Inflater) -> None:
+def _read_segment(data: bytes, start: int, messages: Messages, inflater: Inflater) -> None:
     pieces: list[bytes] | None = None
     compressed = False
     for frame in _frames(data, start):
         if frame is None:
             messages.unreadable += 1
             return
-        if frame.opcode in _CONTROL_OPCODES:
-            if frame.opcode == _CLOSE:
-                messages.closed = _close(_payload(data, frame))
+        payload = unmasked(data[frame.start : frame.end], frame.mask)
+        if frame.is_control:
+            if frame.opcode == CLOSE:
+                messages.closed = _close(payload)
+            messages.has_gap |= is_loss(frame, payload)
             continue
-        if frame.opcode != _CONTINUATION:
+        if frame.opcode != CONTINUATION:
             pieces, compressed = [], frame.compressed
         if pieces is None:
             continue  # its beginning is behind the gap
-        pieces.append(_payload(data, frame))
+        pieces.append(payload)
         if frame.final:
             _add(messages, b"".join(pieces), inflater if compressed else None)
             pieces = None
 
 
-def _add(messages: Messages, payload: bytes, inflater: _Inflater | None) -> None:
+def _add(messages: Messages, payload: bytes, inflater: Inflater | None) -> None:
     text = inflater.inflate(payload) if inflater else payload
     if text is None:
         messages.unreadable += 1
@@ -89,49 +80,15 @@ def _add(messages: Messages, payload: bytes, inflater: _Inflater | None) -> None
         messages.found.append(text)
 
 
-def _frames(data: bytes, at: int) -> Iterator[_Frame | None]:
+def _frames(data: bytes, at: int) -> Iterator[Frame | None]:
     """The whole frames from an offset on; None, and no more, where there is no frame."""
     while at < len(data):
-        frame = _frame(data, at)
+        frame = frame_at(data, at)
         if frame is None or frame.end <= len(data):
             yield frame
         if frame is None:
             return
         at = frame.end
-
-
-def _frame(data: bytes, at: int) -> _Frame | None:
-    """The frame at an offset; None where there is none. It may end behind the data."""
-    first = data[at]
-    opcode, control = first & 0x0F, bool(first & 0x08)
-    known = opcode in _CONTROL_OPCODES if control else opcode <= max(_DATA_OPCODES)
-    final, compressed = bool(first & 0x80), bool(first & 0x40)
-    if not known or first & 0x30 or (compressed and (control or opcode == _CONTINUATION)):
-        return None
-    if at + 1 >= len(data):
-        return _Frame(final, compressed, opcode, b"", len(data), len(data) + 1)
-    second = data[at + 1]
-    length, wide = second & 0x7F, {126: 2, 127: 8}.get(second & 0x7F, 0)
-    if control and (length > _LONGEST_CONTROL or not final):
-        return None
-    head_end = at + 2 + wide + (4 if second & 0x80 else 0)
-    if head_end > len(data):
-        return _Frame(final, compressed, opcode, b"", len(data), len(data) + 1)
-    if wide:
-        length = int.from_bytes(data[at + 2 : at + 2 + wide])
-        if length < (126 if wide == 2 else 1 << 16) or length >> 63:
-            return None  # the shortest form is required
-    mask = data[head_end - 4 : head_end] if second & 0x80 else b""
-    return _Frame(final, compressed, opcode, mask, head_end, head_end + length)
-
-
-def _payload(data: bytes, frame: _Frame) -> bytes:
-    payload = data[frame.start : frame.end]
-    if not frame.mask or not payload:
-        return payload
-    size = len(payload)
-    key = (frame.mask * (size // 4 + 1))[:size]
-    return (int.from_bytes(payload) ^ int.from_bytes(key)).to_bytes(size)
 
 
 def _resumed(data: bytes) -> int:
@@ -155,13 +112,13 @@ def _fits(data: bytes, at: int) -> tuple[bool, int]:
     """Whether frames follow each other from an offset up to the end, and how many do."""
     frames, in_message, masked = 0, None, None
     while at < len(data):
-        frame = _frame(data, at)
+        frame = frame_at(data, at)
         if frame is None or masked not in (None, bool(frame.mask)):
             return False, frames
         if frame.end > len(data):
             return frames >= _SURE_CHAIN, frames
-        if frame.opcode not in _CONTROL_OPCODES:
-            begins = frame.opcode != _CONTINUATION
+        if not frame.is_control:
+            begins = frame.opcode != CONTINUATION
             if in_message is not None and in_message is begins:
                 return False, frames
             in_message = not frame.final
@@ -176,22 +133,27 @@ def _close(payload: bytes) -> tuple[int, str] | None:
     return int.from_bytes(payload[:2]), payload[2:].decode("utf-8", "replace")
 
 
-class _Inflater:
+class Inflater:
     """Inflates one direction's messages, with the window kept from one to the next.
 
     `fresh_each`: the window is behind a gap. Then a message can be read only if it refers to
     nothing before it; zlib refuses the others.
     """
 
-    def __init__(self, *, fresh_each: bool) -> None:
+    def __init__(self, *, fresh_each: bool, longest: int | None = None) -> None:
         self._fresh_each = fresh_each
+        self._longest = longest or MAX_MESSAGE_BYTES
         self._codec = zlib.decompressobj(-zlib.MAX_WBITS)
+
+    def forget(self) -> None:
+        """A message was left out: what the next ones refer to is not known."""
+        self._fresh_each = True
 
     def inflate(self, payload: bytes) -> bytes | None:
         if self._fresh_each or self._codec.eof:
             self._codec = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
-            text = self._codec.decompress(payload + _DEFLATE_END, MAX_MESSAGE_BYTES)
+            text = self._codec.decompress(payload + _DEFLATE_END, self._longest)
         except zlib.error:
             self._fresh_each = True
             return None

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as ws_connect
-from websockets.sync.server import Server, ServerConnection, serve
+from websockets.sync.server import ServerConnection
 from websockets.typing import Subprotocol
 
 from tests.support.processes import Meterline
 from tests.support.raw import FakeProvider, Message, Wire, answer, answering, connect, request
+from tests.support.websocket_servers import sessions
 
 REALTIME = Subprotocol("realtime")
 HANDSHAKE = [
@@ -26,32 +26,6 @@ SWITCH = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
 )
-
-
-@contextmanager
-def sessions(
-    handler: Callable[[ServerConnection], None], subprotocols: list[Subprotocol] | None = None
-) -> Iterator[int]:
-    """A WebSocket server; its port."""
-
-    def handle(session: ServerConnection) -> None:
-        try:
-            handler(session)
-        except ConnectionClosed:
-            return
-
-    with serve(handle, "127.0.0.1", 0, subprotocols=subprotocols, max_size=None) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield _port(server)
-        finally:
-            server.shutdown()
-            thread.join(10)
-
-
-def _port(server: Server) -> int:
-    return int(server.socket.getsockname()[1])
 
 
 def echo(session: ServerConnection) -> None:
