@@ -141,9 +141,10 @@ class Relay:
             )
             waited = time.perf_counter() - waited
             upload, hide = outgoing.asking_for_usage(admitted, target, upload, capture)
-            message = outgoing.message(request.method, admitted, target, upload)
-            if hide is not None:
-                message = replace(message, headers=headers.uncompressed(message.headers))
+            if chain is None:  # else it is made for each attempt
+                message = outgoing.message(request.method, admitted, target, upload)
+                if hide is not None:
+                    message = replace(message, headers=headers.uncompressed(message.headers))
             if target.credential is not None:
                 capture.add_secret(target.secret)
             if not await capture.open() and self._settings.journal.on_full == "refuse":
@@ -188,6 +189,7 @@ class Relay:
             pinned=frozenset(admitted.key.labels) if admitted.key else frozenset(),
             cross_site=head.fields.cross_site,
             plain=plain,
+            entered=time.perf_counter(),
         )
 
     async def _pass_on(

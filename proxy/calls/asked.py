@@ -6,6 +6,7 @@ Owns the laziness. Refuses to read anything that no rule asks about; the dialect
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -36,7 +37,8 @@ class Asked:
 
     @kept
     def _claimed(self) -> tuple[Dialect, str] | None:
-        return dialects.find(self.head)
+        head = self.head
+        return _claimed(head.provider, head.method, head.target)
 
     @property
     def dialect(self) -> Dialect | None:
@@ -100,3 +102,8 @@ class Asked:
         """How hard the task looks; None where the request cannot be read."""
         tokens = self.input_tokens
         return None if tokens is None or not self.document else difficulty(self.document, tokens)
+
+@lru_cache(maxsize=1024)
+def _claimed(provider: str, method: str, target: str) -> tuple[Dialect, str] | None:
+    """Clients ask for the same few paths again and again."""
+    return dialects.find(RequestHead(provider=provider, method=method, target=target))

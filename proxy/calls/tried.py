@@ -5,8 +5,8 @@ Owns reading an error that a stream begins with under status 200. Refuses to dec
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from proxy import headers
 from proxy.calls import retry_after
@@ -17,20 +17,13 @@ _BEGINS_WITH_ERROR = (b"event: error", b"event:error", b'data: {"error"', b'data
 _SAID = ((b"overloaded", 529), (b"rate_limit", 429), (b"invalid_request", 400))
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """Exactly one of both is there."""
+class Tried(NamedTuple):
+    """Exactly one of `reply` and `failure` is there."""
 
     reply: Reply | None
     failure: AttemptFailed | None
-
-    @property
-    def what(self) -> int | AttemptFailed:
-        """The status that counts, or the failure."""
-        if self.reply is None:
-            assert self.failure is not None
-            return self.failure
-        return _status(self.reply)
+    what: int | AttemptFailed
+    """The status that counts, or the failure."""
 
     @property
     def wanted_seconds(self) -> float | None:
@@ -40,7 +33,7 @@ class Tried:
     @property
     def good(self) -> bool:
         """Nobody would want it otherwise."""
-        return self.reply is not None and _status(self.reply) < 400
+        return isinstance(self.what, int) and self.what < 400
 
     def give(self) -> Reply:
         if self.reply is None:
@@ -57,9 +50,10 @@ class Tried:
 async def tried(call: Call, next_step: Next) -> Tried:
     """Take the next step; its failure is a value."""
     try:
-        return Tried(await next_step(call), None)
+        reply = await next_step(call)
     except AttemptFailed as failure:
-        return Tried(None, failure)
+        return Tried(None, failure, failure)
+    return Tried(reply, None, _status(reply))
 
 
 def _status(reply: Reply) -> int:

@@ -13,37 +13,22 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from tests.benchmarks import load
+from tests.benchmarks.contenders import Contender, end, free_port, wait_until_listening
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 CONNECTIONS = (1, 32)
 STREAMS = 8
 PATH = "/v1/chat/completions"
-
-
-@dataclass(frozen=True)
-class Contender:
-    name: str
-    port: int
-    prefix: str
-    process: subprocess.Popen[bytes]
-
-    def cpu_seconds(self) -> float:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> int:
@@ -91,26 +76,6 @@ def contenders(folder: Path) -> Iterator[list[Contender]]:
     finally:
         for contender in found:
             end(contender.process)
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-def wait_until_listening(contender: Contender) -> None:
-    for _ in range(200):
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", contender.port)).close()
-            return
-        time.sleep(0.05)
-    raise SystemExit(f"{contender.name} does not listen")
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    process.wait(20)
 
 
 async def measure(
