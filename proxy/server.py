@@ -247,6 +247,7 @@ async def serve(
         await told.wait()
     finally:
         await worker.stop()
+        gc.unfreeze()  # native modules look for leaks at the end
 
 
 def _settle_memory() -> None:

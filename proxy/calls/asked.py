@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -16,13 +16,15 @@ from proxy.calls.kept import kept
 from proxy.facts import Dialect, RequestFacts, RequestHead
 from proxy.rules.difficulty import Difficulty, difficulty
 from proxy.wire import coding
+from proxy.wire.body_labels import body_labels
 from proxy.wire.openai_request import common_facts
 
+T = TypeVar("T")
 CHARACTERS_PER_TOKEN = 4
 """For the estimate that rules use: the poster's is better, and too slow for the request path."""
 
-_COMMON = frozenset({"openai_chat", "openai_completions", "openai_responses", "openai_embeddings"})
-"""Dialects whose requests tell these things in the same members."""
+COMMON = frozenset({"openai_chat", "openai_completions", "openai_responses", "openai_embeddings"})
+"""Dialects whose requests tell model, stream and labels in the same members."""
 _SMALL_BYTES = 16_384
 """A smaller body has little in it but its prompt."""
 
@@ -49,6 +51,10 @@ class Asked:
         return self._claimed[1] if self._claimed else None
 
     @kept
+    def _common(self) -> bool:
+        return self.dialect is not None and self.dialect.name in COMMON
+
+    @kept
     def plain(self) -> bytes:
         """The body without content coding; empty where it cannot be read."""
         codings = self.head.headers.get("content-encoding", "")
@@ -65,9 +71,23 @@ class Asked:
     @kept
     def brief(self) -> RequestFacts:
         """Model, stream and labels alone, where they can be had for less than all facts."""
-        if self.dialect is not None and self.dialect.name in _COMMON and self.document:
+        if self._common and self.document:
             return common_facts(self.head, self.document, None)
         return self.facts
+
+    @property
+    def model(self) -> str | None:
+        return self._member("model", str) or self.brief.model
+
+    @property
+    def stream(self) -> bool | None:
+        found = self._member("stream", bool)
+        return self.brief.stream if found is None else found
+
+    def _member(self, name: str, kind: type[T]) -> T | None:
+        """A member of the body, where the dialect has it there and it is well-formed."""
+        found = self.document.get(name) if self._common else None
+        return found if isinstance(found, kind) else None
 
     @kept
     def document(self) -> dict[str, Any]:
@@ -81,7 +101,8 @@ class Asked:
     @kept
     def labels(self) -> Mapping[str, str]:
         """Those of headers and path go before those of the body."""
-        return {**self.brief.labels, **self._labels}
+        found = body_labels(self.document) if self._common else self.brief.labels
+        return {**found, **self._labels} if found else self._labels
 
     @property
     def roughly(self) -> int:

@@ -134,7 +134,7 @@ class KnownOfCall:
 
     @property
     def model(self) -> str | None:
-        return self.call.model or self.call.asked.brief.model
+        return self.call.model or self.call.asked.model
 
     @property
     def operation(self) -> str | None:
@@ -142,7 +142,7 @@ class KnownOfCall:
 
     @property
     def stream(self) -> bool | None:
-        return self.call.asked.brief.stream
+        return self.call.asked.stream
 
     @property
     def labels(self) -> Mapping[str, str]:

@@ -20,6 +20,8 @@ Ended = Callable[[Copied, bool], None]
 class WatchedReply:
     """Passes on an inner reply."""
 
+    __slots__ = ("_copy", "_ended", "_inner", "cached", "headers", "reason", "status", "upgraded")
+
     def __init__(
         self, inner: Reply, ended: Ended, *, copied: bool = True, more: RawHeaders = ()
     ) -> None:
@@ -27,8 +29,7 @@ class WatchedReply:
         client."""
         self._inner = inner
         self._ended: Ended | None = ended
-        self._copied = copied
-        self._copy = BodyCopy(COPY_BYTES)
+        self._copy = BodyCopy(COPY_BYTES) if copied else None
         self.status = inner.status
         self.reason = inner.reason
         self.headers = [*inner.headers, *more] if more else inner.headers
@@ -53,7 +54,7 @@ class WatchedReply:
 
     async def read(self) -> bytes:
         piece = await self._inner.read()
-        if self._copied:
+        if self._copy is not None:
             self._copy.add(piece)
         if self._inner.complete:
             self._tell(whole=True)
@@ -67,6 +68,7 @@ class WatchedReply:
 
     def _tell(self, *, whole: bool) -> None:
         ended, self._ended = self._ended, None
-        if ended is not None:
-            gap = self._copy.gap
-            ended(Copied(self._copy.take() + self._copy.tail(), gap), whole)
+        if ended is None:
+            return
+        copy = self._copy
+        ended(Copied(copy.take() + copy.tail(), copy.gap) if copy else Copied(b""), whole)

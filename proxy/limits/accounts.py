@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Literal, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
@@ -20,6 +20,7 @@ Period = Literal["day", "week", "month"]
 SLICES = 30
 """A sliding window moves on in so many steps."""
 PERIODS_KEPT = 3
+_NEVER = datetime(1, 1, 2, tzinfo=UTC)
 
 
 class Now(NamedTuple):
@@ -85,6 +86,8 @@ class Calendar:
     zone: ZoneInfo
     held: Amount = 0
     by_start: dict[date, Amount] = field(default_factory=dict)
+    _known: tuple[datetime, datetime, date] = (_NEVER, _NEVER, date.min)
+    """The period that was asked for last: from, until, and its start in the zone."""
 
     def used(self, now: Now) -> Amount:
         return self.by_start.get(self.start(now.wall), 0)
@@ -100,13 +103,23 @@ class Calendar:
         return max(0.0, (self.next_start(now.wall) - now.wall).total_seconds())
 
     def start(self, at: datetime) -> date:
+        since, until, start = self._known
+        if not since <= at < until:
+            start = self._start(at)
+            since = datetime.combine(start, time.min, self.zone).astimezone(UTC)
+            self._known = since, self._following(start).astimezone(UTC), start
+        return start
+
+    def next_start(self, at: datetime) -> datetime:
+        return self._following(self.start(at))
+
+    def _start(self, at: datetime) -> date:
         day = at.astimezone(self.zone).date()
         if self.period == "month":
             return day.replace(day=1)
         return day - timedelta(days=day.weekday()) if self.period == "week" else day
 
-    def next_start(self, at: datetime) -> datetime:
-        start = self.start(at)
+    def _following(self, start: date) -> datetime:
         if self.period == "month":
             following = (start + timedelta(days=31)).replace(day=1)
         else:

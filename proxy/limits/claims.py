@@ -1,72 +1,113 @@
 """Claims: what a call is expected to use of each limit, and whose limit that is.
 
-Owns the estimate before the call and the choice of the account. Pure but for making accounts on
-first use.
+Owns the meters of rules that count, the estimate before the call, and the choice of the account.
+Time is an argument.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple, TypeGuard
 from zoneinfo import ZoneInfo
 
 from proxy.calls.asked import Asked
-from proxy.limits.accounts import Account, Amount, Buckets, Calendar, Now
+from proxy.limits.accounts import Account, Amount, Buckets, Calendar, Now, Sliding, Slots
 from proxy.memory import Memory
 from proxy.rules.choosing import Ready
 from proxy.rules.conditions import Known
-from proxy.rules.settings import Budget
+from proxy.rules.settings import Budget, Limit
 
 _OUTPUT_MEMBERS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 _INNER_OUTPUT = (("generationConfig", "maxOutputTokens"), ("inferenceConfig", "maxTokens"))
+_MAKES_NONE = ("embeddings", "rerank", "moderation", "count_tokens")
+"""Operations (their beginning) that make no tokens."""
 _LABELS = {"user": "user_id", "feature": "feature"}
 EVERY_LABEL = frozenset(_LABELS.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """What one call wants of one account."""
+class Meter:
+    """One bound of a rule: so many of a unit for each user, key or whatever it counts by."""
 
     rule: str
-    account: Account
     unit: str
-    amount: Amount
     most: Amount
-    whose: str
+    buckets: Buckets
+    fresh: Callable[[], Account]
     hard: bool = True
     warn_at: Amount | None = None
+    """None: it never warns."""
 
-    def fits(self, now: Now) -> bool:
-        return self.account.used(now) + self.account.held + self.amount <= self.most
+    def account(self, whose: str, now: Now) -> Account:
+        return self.buckets.find(whose) or self.buckets.of(whose, self.fresh(), now)
+
+    def claim(self, whose: str, amount: Amount, now: Now) -> Claim:
+        return Claim(self, self.account(whose, now), amount, whose)
+
+
+class Claim(NamedTuple):
+    """What one call wants of one account."""
+
+    meter: Meter
+    account: Account
+    amount: Amount
+    whose: str
+
+    def reaches(self, now: Now) -> Amount:
+        """How much would be used and held with it."""
+        return self.account.used(now) + self.account.held + self.amount
 
     def warns(self, now: Now) -> bool:
         """Whether it reaches into the last part of a budget."""
-        if self.warn_at is None:
-            return False
-        return self.account.used(now) + self.account.held + self.amount > self.warn_at
+        return self.meter.warn_at is not None and self.reaches(now) > self.meter.warn_at
 
     def wait(self, now: Now) -> float:
         """Seconds until it may fit."""
-        return self.account.seconds_until(self.amount, self.most, now)
+        return self.account.seconds_until(self.amount, self.meter.most, now)
 
     def share(self, now: Now) -> float:
         """Of the limit, what is used and held."""
-        used = self.account.used(now) + self.account.held
-        return float(used) / float(self.most) if self.most else 1.0
+        return float(self.account.used(now) + self.account.held) / float(self.meter.most)
 
 
 def refused(claims: Sequence[Claim], now: Now) -> Claim | None:
     """The claim that does not fit and has longest to wait; None where all fit."""
-    over = [claim for claim in claims if claim.hard and not claim.fits(now)]
-    return max(over, key=lambda claim: claim.wait(now), default=None)
+    over = [c for c in claims if c.meter.hard and c.reaches(now) > c.meter.most]
+    return max(over, key=lambda claim: claim.wait(now)) if over else None
 
 
-def budget_account(memory: Memory, ready: Ready[Budget], whose: str, now: Now) -> Account:
-    rule = ready.does
-    fresh = Calendar(rule.period, ZoneInfo(rule.zone))
-    kept = memory.of(Buckets, f"{ready.name} usd {rule.per} {rule.period} {rule.zone}")
-    return kept.of(whose, fresh, now)
+def limit_meters(memory: Memory, ready: Ready[Limit]) -> list[Meter]:
+    """What a limit bounds. A changed window counts anew."""
+    name, rule = ready.name, ready.does
+    seconds = rule.window_seconds
+    bounds = {"requests": rule.requests, "tokens": rule.tokens, "concurrent": rule.concurrent}
+    return [
+        Meter(
+            rule=name,
+            unit=unit,
+            most=most,
+            buckets=memory.of(Buckets, f"{name} {unit} {rule.per} {seconds:g}"),
+            fresh=Slots if unit == "concurrent" else lambda: Sliding(seconds),
+        )
+        for unit, most in bounds.items()
+        if most is not None
+    ]
+
+
+def budget_meter(memory: Memory, ready: Ready[Budget]) -> Meter:
+    """The money of a budget. A changed period counts anew."""
+    rule, zone = ready.does, ZoneInfo(ready.does.zone)
+    return Meter(
+        rule=ready.name,
+        unit="usd",
+        most=rule.usd,
+        buckets=memory.of(Buckets, f"{ready.name} usd {rule.per} {rule.period} {rule.zone}"),
+        fresh=lambda: Calendar(rule.period, zone),
+        hard=rule.hard,
+        warn_at=rule.usd * Decimal(str(rule.soft)),
+    )
 
 
 def whose_of(per: str, known: Known, believed: Container[str]) -> str:
@@ -81,21 +122,27 @@ def whose_of(per: str, known: Known, believed: Container[str]) -> str:
     return f"{per} {known.labels.get(_LABELS[per], '(none)')}"
 
 
-def expected(asked: Asked, output_tokens: int) -> tuple[int, int, int]:
-    """Tokens in, out and in all, before the call. What it allows itself goes before the rule."""
-    given = asked.roughly
-    made = output_tokens if asked.brief.stream is not None else 0
-    said = _allowed(asked.document)
-    choices = asked.document.get("n")
-    made = (said if said is not None else made) * (choices if isinstance(choices, int) else 1)
-    return given, made, given + made
+def expected(asked: Asked, output_tokens: int) -> tuple[int, int]:
+    """Tokens in and out, before the call. What it allows itself goes before the rule."""
+    operation = asked.operation
+    if operation is None or operation.startswith(_MAKES_NONE):
+        return asked.roughly, 0
+    document = asked.document
+    said, choices = _allowed(document), document.get("n")
+    made = output_tokens if said is None else said
+    return asked.roughly, made * choices if _counts(choices) else made
 
 
 def _allowed(document: dict[str, Any]) -> int | None:
-    values: list[Any] = [document.get(name) for name in _OUTPUT_MEMBERS]
+    for name in _OUTPUT_MEMBERS:
+        if _counts(value := document.get(name)):
+            return value
     for outer, inner in _INNER_OUTPUT:
-        if isinstance(members := document.get(outer), dict):
-            values.append(members.get(inner))
-    return next(
-        (v for v in values if isinstance(v, int) and not isinstance(v, bool) and v > 0), None
-    )
+        members = document.get(outer)
+        if isinstance(members, dict) and _counts(value := members.get(inner)):
+            return value
+    return None
+
+
+def _counts(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -1,51 +1,107 @@
-"""Rates for what is held before a call: quick, and close to what it will cost.
+"""Rates: what tokens cost, without asking the price list for each call.
 
-Owns prices by the token, asked for once in a while and not for each call. What a call really cost
-is asked for when it has ended, with its tiers and classes.
+Owns prices by the token, asked for once in a while, and the check that nothing but the number of
+tokens counts: where a price has steps, fees or a class of its own, the price list is asked.
 """
 
 from __future__ import annotations
 
 import time
 from decimal import Decimal
+from typing import NamedTuple
 
 from proxy.facts import Usage
 from proxy.limits.money import Price
+from proxy.limits.plain_usage import PlainUsage
 
 SAMPLE_TOKENS = 1000
-KEEP_SECONDS = 600.0
+LARGE_TOKENS = (4_000_000, 100_000)
+"""Rates hold up to the first of these at which they give the price that the list has."""
+KEEP_SECONDS = 60.0
 MOST = 10_000
-Rate = tuple[Decimal, Decimal] | None
+Key = tuple[str, str | None, str | None]
+
+
+class Rate(NamedTuple):
+    """USD a token. `up_to` so many tokens in or out the price is exactly that."""
+
+    given: Decimal
+    cached: Decimal
+    made: Decimal
+    reasoning: Decimal
+    up_to: int = 0
+
+    def cost(self, given: int, cached: int, made: int, reasoning: int) -> Decimal:
+        fresh, said = given - cached, made - reasoning
+        total = self.given * fresh + self.made * said
+        if cached or reasoning:
+            total += self.cached * cached + self.reasoning * reasoning
+        return total
 
 
 class Rates:
-    """Prices a token in and a token out, by provider, model and operation."""
+    """Prices by provider, model and operation. Without a price list nothing has a price."""
 
-    def __init__(self, price: Price) -> None:
+    def __init__(self, price: Price | None) -> None:
         self._price = price
-        self._known: dict[tuple[str, str | None, str | None], tuple[float, Rate]] = {}
+        self._known: dict[Key, tuple[float, Rate | None]] = {}
 
     def expected(
         self, provider: str, model: str | None, operation: str | None, given: int, made: int
     ) -> Decimal | None:
         """About what so many tokens in and out cost; None where there is no price."""
-        key = provider, model, operation
-        now = time.monotonic()
-        asked_at, rate = self._known.get(key, (now - KEEP_SECONDS, None))
-        if asked_at <= now - KEEP_SECONDS:
-            if len(self._known) >= MOST:
-                self._known.clear()
-            rate = self._rate(*key)
-            self._known[key] = now, rate
-        return None if rate is None else rate[0] * given + rate[1] * made
+        rate = self._rate((provider, model, operation))
+        return None if rate is None else rate.given * given + rate.made * made
 
-    def _rate(self, provider: str, model: str | None, operation: str | None) -> Rate:
-        found = []
-        for usage in (
-            Usage(input_tokens=SAMPLE_TOKENS, output_tokens=0),
-            Usage(input_tokens=0, output_tokens=SAMPLE_TOKENS),
-        ):
-            cost = self._price(provider=provider, model=model, usage=usage, operation=operation)
-            found.append(None if cost is None else cost / SAMPLE_TOKENS)
-        given, made = found
-        return None if given is None or made is None else (given, made)
+    def plain(
+        self, provider: str, model: str | None, operation: str | None, used: PlainUsage
+    ) -> Decimal | None:
+        """What it costs; None where only `exact` knows."""
+        rate = self._rate((provider, model, operation))
+        if rate is None or max(used.given, used.made) > rate.up_to:
+            return None
+        return rate.cost(used.given, used.cached, used.made, used.reasoning)
+
+    def exact(
+        self, provider: str, model: str | None, operation: str | None, usage: Usage
+    ) -> Decimal | None:
+        """What the price list says."""
+        if self._price is None:
+            return None
+        return self._price(provider=provider, model=model, usage=usage, operation=operation)
+
+    def _rate(self, key: Key) -> Rate | None:
+        now = time.monotonic()
+        known = self._known.get(key)
+        if known is not None and now - known[0] < KEEP_SECONDS:
+            return known[1]
+        if len(self._known) >= MOST:
+            self._known.clear()
+        rate = self._sampled(key)
+        self._known[key] = now, rate
+        return rate
+
+    def _sampled(self, key: Key) -> Rate | None:
+        n = SAMPLE_TOKENS
+        samples = ((n, 0, 0, 0), (n, n, 0, 0), (0, 0, n, 0), (0, 0, n, n))
+        prices = [price for each in samples if (price := self._listed(key, *each)) is not None]
+        if len(prices) < len(samples):
+            return None
+        given, cached, made, reasoning = (price / n for price in prices)
+        rate = Rate(given, cached, made, reasoning)
+        for large in LARGE_TOKENS:
+            mixed = large, large // 4, large // 2, large // 8
+            if self._listed(key, *mixed) == rate.cost(*mixed):
+                return rate._replace(up_to=large)
+        return rate
+
+    def _listed(
+        self, key: Key, given: int, cached: int, made: int, reasoning: int
+    ) -> Decimal | None:
+        usage = Usage(
+            input_tokens=given,
+            cache_read_tokens=cached,
+            output_tokens=made,
+            reasoning_tokens=reasoning,
+        )
+        return self.exact(*key, usage)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from proxy.limits.accounts import Calendar, Now
-from proxy.limits.claims import budget_account, whose_of
+from proxy.limits.claims import budget_meter, whose_of
 from proxy.limits.money import History, Spent
 from proxy.memory import Memory
 from proxy.rules.choosing import Ready, Rules
@@ -47,11 +47,12 @@ class Past:
                 self._charge(ready, spent)
 
     def _charge(self, ready: Ready[Budget], spent: Sequence[Spent]) -> None:
+        meter = budget_meter(self._memory, ready)
         for each in spent:
             if each.cost_usd is not None and unmet(ready.conditions, each) is None:
                 at = Now(0.0, each.started_at)
                 whose = whose_of(ready.does.per, each, self._pinned(each.key))
-                budget_account(self._memory, ready, whose, at).add(each.cost_usd, at)
+                meter.account(whose, at).add(each.cost_usd, at)
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ class AccessPolicy:
         key = call.admitted.key
         if key is None or not key.models:
             return await next_step(call)
-        model = call.asked.brief.model
+        model = call.asked.model
         if model is not None and any(pattern(glob).match(model) for glob in key.models):
             return await next_step(call)
         asked = model or "a model that cannot be read"

@@ -23,6 +23,7 @@ _COLUMNS = {
     "environment": "environment",
     "env": "environment",
 }
+_MEMBERS = ("user", "safety_identifier", "session_id", "metadata", "prompt_cache_key")
 _LONGEST = 500
 
 
@@ -30,6 +31,8 @@ def body_labels(body: Mapping[str, Any]) -> dict[str, str]:
     """Labels by column name or `tags.NAME`: `user`, `safety_identifier`, `session_id`, then
     `metadata`, then `prompt_cache_key`."""
     found: dict[str, str] = {}
+    if body.keys().isdisjoint(_MEMBERS):
+        return found
     _keep(found, "user_id", body.get("user"))
     _keep(found, "user_id", body.get("safety_identifier"))
     _keep(found, "session_id", body.get("session_id"))

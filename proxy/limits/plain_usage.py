@@ -1,0 +1,126 @@
+"""The usage of most answers, read in a few microseconds.
+
+Owns the plain case: the OpenAI family, an answer that is whole, counts that add up, no class of
+tokens but fresh and cached input, text and reasoning. Gives None for all others, and for whatever
+is in doubt: the dialects read those. What it gives is what they would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from proxy.calls.asked import COMMON, Asked
+from proxy.calls.call import Reply
+from proxy.reading import Copied
+
+_LAST_EVENTS = 4
+"""The usage of a stream is in one of the last events."""
+_IN = frozenset({"cached_tokens"})
+_OUT = frozenset({"reasoning_tokens"})
+_KNOWN = frozenset(
+    {
+        "prompt_tokens",
+        "completion_tokens",
+        "input_tokens",
+        "output_tokens",
+        "total_tokens",
+        "prompt_tokens_details",
+        "input_tokens_details",
+        "completion_tokens_details",
+        "output_tokens_details",
+    }
+)
+
+
+class PlainUsage(NamedTuple):
+    """Tokens in, and those of them that were cached; tokens out, and those of reasoning."""
+
+    model: str | None
+    given: int
+    cached: int
+    made: int
+    reasoning: int
+
+
+def read(asked: Asked, reply: Reply, copy: Copied) -> PlainUsage | None:
+    """What an answer used, None where it takes more to know."""
+    if reply.status != 200 or copy.gap is not None or asked.dialect is None:
+        return None
+    if asked.dialect.name not in COMMON:
+        return None
+    answer = _object(copy.data)
+    if answer is None and copy.data.startswith((b"data:", b"event:", b":")):
+        answer = _last_answer(copy.data)
+    return _plain(answer) if answer is not None else None
+
+
+def _last_answer(stream: bytes) -> dict[str, Any] | None:
+    """The last event's object that bears a usage."""
+    end = len(stream)
+    for _ in range(_LAST_EVENTS):
+        begin = stream.rfind(b"data: {", 0, end)
+        if begin < 0:
+            return None
+        event = stream[begin + 6 : end].partition(b"\n")[0]
+        end = begin
+        if b'"usage"' in event and (found := _object(event)) is not None:
+            inner = found.get("response")
+            found = inner if isinstance(inner, dict) else found
+            if isinstance(found.get("usage"), dict):
+                return found
+    return None
+
+
+def _object(data: bytes) -> dict[str, Any] | None:
+    try:
+        found = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _plain(answer: dict[str, Any]) -> PlainUsage | None:
+    usage, model = answer.get("usage"), answer.get("model")
+    if not isinstance(usage, dict) or answer.get("error"):
+        return None
+    if any(value and name not in _KNOWN for name, value in usage.items()):
+        return None
+    given = _either(usage, "prompt_tokens", "input_tokens")
+    made = _either(usage, "completion_tokens", "output_tokens") or 0
+    cached = _part(_either(usage, "prompt_tokens_details", "input_tokens_details"), _IN)
+    reasoning = _part(_either(usage, "completion_tokens_details", "output_tokens_details"), _OUT)
+    if not _count(given) or not _count(made) or cached is None or reasoning is None:
+        return None
+    if usage.get("total_tokens") != given + made or cached > given or reasoning > made:
+        return None
+    return PlainUsage(
+        model if isinstance(model, str) and model else None, given, cached, made, reasoning
+    )
+
+
+def _either(usage: Mapping[str, Any], name: str, other: str) -> Any:
+    found = usage.get(name)
+    return usage.get(other) if found is None else found
+
+
+def _part(details: Any, known: frozenset[str]) -> int | None:
+    """The one count of the details that may be there, None where another one is."""
+    if details is None:
+        return 0
+    if not isinstance(details, dict):
+        return None
+    part = 0
+    for name, value in details.items():
+        if not value:
+            continue
+        if name not in known or not _count(value):
+            return None
+        part = value
+    return part
+
+
+def _count(value: Any) -> bool:
+    return type(value) is int and value >= 0

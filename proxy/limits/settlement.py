@@ -1,0 +1,88 @@
+"""Settlement: what was held for a call makes place for what it really used.
+
+Owns that each claim is settled once, and never fails: where it cannot be known what an answer
+used, what was held is charged.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from proxy.calls.call import Call, Reply
+from proxy.limits import plain_usage, usage_of_reply
+from proxy.limits.accounts import Amount, Now
+from proxy.limits.claims import Claim
+from proxy.limits.rates import Rates
+from proxy.reading import Copied
+
+OF_THE_ANSWER = frozenset({"usd", "tokens"})
+"""Units of which the answer tells how much was used."""
+Used = Mapping[str, Amount]
+
+
+def present() -> Now:
+    return Now(time.monotonic(), datetime.now(UTC))
+
+
+def settle(claims: Sequence[Claim], used: Used) -> None:
+    """Give back what is held, and charge what was used, of an unnamed unit what was held."""
+    now = present()
+    for claim in claims:
+        claim.account.held -= claim.amount
+        if amount := used.get(claim.meter.unit, claim.amount):
+            claim.account.add(amount, now)
+
+
+class Settlement:
+    """Settles the claims of a call when its answer has ended."""
+
+    def __init__(self, claims: Sequence[Claim], call: Call, reply: Reply, rates: Rates) -> None:
+        self._claims = claims
+        self._call = call
+        self._reply = reply
+        self._rates = rates
+
+    def __call__(self, copy: Copied, whole: bool) -> None:
+        del whole
+        units = {claim.meter.unit for claim in self._claims}
+        used: Used = {"requests": 1}
+        try:
+            if OF_THE_ANSWER.isdisjoint(units):
+                pass
+            elif self._reply.cached:
+                used = {"requests": 1, "usd": 0, "tokens": 0}
+            else:
+                used = {"requests": 1, **self._used(copy, priced="usd" in units)}
+        except Exception:  # a parser's fault must not reach the traffic
+            used = {"requests": 1}
+        finally:
+            settle(self._claims, used)
+
+    def _used(self, copy: Copied, *, priced: bool) -> Used:
+        """Tokens, and dollars where they are known."""
+        asked = self._call.asked
+        plain = plain_usage.read(asked, self._reply, copy)
+        if plain is not None:
+            tokens = plain.given + plain.made
+            if not priced:
+                return {"tokens": tokens}
+            where, model = self._asked_of(plain.model)
+            cost = self._rates.plain(where, model, asked.operation, plain)
+            if cost is not None:
+                return {"tokens": tokens, "usd": cost}
+        answered, usage = usage_of_reply.read(asked, self._reply, copy)
+        tokens = (usage.input_tokens or 0) + (usage.output_tokens or 0)
+        if not tokens or not priced:
+            return {"tokens": tokens, "usd": Decimal(0)}
+        where, model = self._asked_of(answered)
+        cost = self._rates.exact(where, model, asked.operation, usage)
+        return {"tokens": tokens} if cost is None else {"tokens": tokens, "usd": cost}
+
+    def _asked_of(self, answered: str | None) -> tuple[str, str | None]:
+        """Who answered, and as which model."""
+        trail = self._call.trail
+        model = answered or trail.sent_model or self._call.asked.model
+        return trail.upstream or self._call.upstream, model
