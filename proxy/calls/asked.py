@@ -124,6 +124,7 @@ class Asked:
         tokens = self.input_tokens
         return None if tokens is None or not self.document else difficulty(self.document, tokens)
 
+
 @lru_cache(maxsize=1024)
 def _claimed(provider: str, method: str, target: str) -> tuple[Dialect, str] | None:
     """Clients ask for the same few paths again and again."""

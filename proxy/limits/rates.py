@@ -1,7 +1,7 @@
 """Rates: what tokens cost, without asking the price list for each call.
 
-Owns prices by the token, asked for once in a while, and the check that nothing but the number of
-tokens counts: where a price has steps, fees or a class of its own, the price list is asked.
+Owns prices by the call and by the token, asked for once in a while, and the check that nothing else
+counts: where a price has steps, the price list is asked.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ Key = tuple[str, str | None, str | None]
 
 
 class Rate(NamedTuple):
-    """USD a token. `up_to` so many tokens in or out the price is exactly that."""
+    """USD a call and a token. `up_to` so many tokens in or out the price is exactly that."""
 
+    up_to: int
+    call: Decimal
     given: Decimal
     cached: Decimal
     made: Decimal
     reasoning: Decimal
-    up_to: int = 0
 
     def cost(self, given: int, cached: int, made: int, reasoning: int) -> Decimal:
         fresh, said = given - cached, made - reasoning
-        total = self.given * fresh + self.made * said
+        total = self.call + self.given * fresh + self.made * said
         if cached or reasoning:
             total += self.cached * cached + self.reasoning * reasoning
         return total
@@ -51,14 +52,14 @@ class Rates:
     ) -> Decimal | None:
         """About what so many tokens in and out cost; None where there is no price."""
         rate = self._rate((provider, model, operation))
-        return None if rate is None else rate.given * given + rate.made * made
+        return None if rate is None else rate.call + rate.given * given + rate.made * made
 
     def plain(
         self, provider: str, model: str | None, operation: str | None, used: PlainUsage
     ) -> Decimal | None:
         """What it costs; None where only `exact` knows."""
         rate = self._rate((provider, model, operation))
-        if rate is None or max(used.given, used.made) > rate.up_to:
+        if rate is None or max(1, used.given, used.made) > rate.up_to:
             return None
         return rate.cost(used.given, used.cached, used.made, used.reasoning)
 
@@ -87,8 +88,8 @@ class Rates:
         prices = [price for each in samples if (price := self._listed(key, *each)) is not None]
         if len(prices) < len(samples):
             return None
-        given, cached, made, reasoning = (price / n for price in prices)
-        rate = Rate(given, cached, made, reasoning)
+        call = self._listed(key, 0, 0, 0, 0) or Decimal(0)
+        rate = Rate(0, call, *((price - call) / n for price in prices))
         for large in LARGE_TOKENS:
             mixed = large, large // 4, large // 2, large // 8
             if self._listed(key, *mixed) == rate.cost(*mixed):
