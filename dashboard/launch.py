@@ -116,7 +116,8 @@ def run(settings: Settings, config: str | None) -> None:
 
     threading.Thread(target=_warm, args=(settings,), daemon=True).start()
     logging.getLogger("streamlit").setLevel(logging.WARNING)
-    guarded = Middleware(Guarded, hosts=hosts(settings.dashboard))
+    dashboard = settings.dashboard
+    guarded = Middleware(Guarded, hosts=hosts(dashboard), fronts=dashboard.hosts)
     app = st.App(HERE / "app.py", middleware=[guarded])
     app.run(config=options(settings.dashboard))
 

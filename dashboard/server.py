@@ -1,8 +1,9 @@
 """What every answer of the dashboard's server passes: who may ask, and what a page may load.
 
-Owns the check of the Host header (a name that another site points here is not ours), the headers
-that keep a page from loading anything from elsewhere, and telling the page where its server is.
-Refuses to know Streamlit's pages.
+Owns the check of the Host header (a name that another site points here is not ours) and of the
+Origin header (a page from elsewhere may not ask, be it of another port of this machine), the
+headers that keep a page from loading anything from elsewhere, and telling the page where its server
+is. Refuses to know Streamlit's pages.
 """
 
 from __future__ import annotations
@@ -39,18 +40,26 @@ _HEADERS: tuple[Header, ...] = (
 
 
 class Guarded:
-    """An ASGI app behind these checks. `hosts`: the names it answers to; none: any."""
+    """An ASGI app behind these checks.
 
-    def __init__(self, app: App, hosts: Iterable[str] = ()) -> None:
+    `hosts`: the names it answers to; none: any. `fronts`: names under which a proxy shows it, whose
+    pages may ask though they are not of the host that is asked.
+    """
+
+    def __init__(self, app: App, hosts: Iterable[str] = (), fronts: Iterable[str] = ()) -> None:
         self._app = app
         self._hosts = frozenset(host.lower().rstrip(".") for host in hosts)
+        self._fronts = frozenset(front.lower().rstrip(".") for front in fronts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
-        elif not self._is_ours(scope):
+            return
+        if not (self._is_ours(scope) and self._is_from_here(scope)):
             await _refuse(scope, send)
-        elif scope["type"] == "websocket":
+            return
+        scope = _without(scope, b"origin")  # Streamlit would look up this machine's addresses
+        if scope["type"] == "websocket":
             await self._app(scope, receive, send)
         elif _wants_page(scope):
             await self._app(_plain(scope), receive, _Page(send))
@@ -69,6 +78,20 @@ class Guarded:
             return False
         return host is not None and host.rstrip(".") in self._hosts
 
+    def _is_from_here(self, scope: Scope) -> bool:
+        """Whether a browser's page of this address asks, or no page at all."""
+        origins = [value for name, value in scope["headers"] if name == b"origin"]
+        asked = [value for name, value in scope["headers"] if name == b"host"]
+        try:
+            pages = [urlsplit(each.decode("ascii")) for each in origins]
+            return all(
+                page.netloc.lower().encode() in [each.lower() for each in asked]
+                or (page.hostname or "").rstrip(".") in self._fronts
+                for page in pages
+            )
+        except ValueError:
+            return False
+
 
 async def _refuse(scope: Scope, send: Send) -> None:
     if scope["type"] == "websocket":
@@ -76,7 +99,9 @@ async def _refuse(scope: Scope, send: Send) -> None:
         return
     headers = [(b"content-type", b"text/plain; charset=utf-8")]
     await send({"type": "http.response.start", "status": 403, "headers": headers})
-    await send({"type": "http.response.body", "body": b"This host is not served here.\n"})
+    await send(
+        {"type": "http.response.body", "body": b"Other hosts and their pages are not served.\n"}
+    )
 
 
 def _wants_page(scope: Scope) -> bool:
@@ -87,8 +112,11 @@ def _wants_page(scope: Scope) -> bool:
 def _plain(scope: Scope) -> Scope:
     """The same request, for a whole answer without compression."""
     unwanted = (b"accept-encoding", b"if-none-match", b"if-modified-since", b"range")
-    headers = [each for each in scope["headers"] if each[0] not in unwanted]
-    return {**scope, "headers": headers}
+    return _without(scope, *unwanted)
+
+
+def _without(scope: Scope, *names: bytes) -> Scope:
+    return {**scope, "headers": [each for each in scope["headers"] if each[0] not in names]}
 
 
 def _with_headers(send: Send) -> Send:

@@ -22,7 +22,9 @@ def answering(kind: bytes, body: bytes) -> Any:
     return app
 
 
-def exchange(app: Any, host: bytes, kind: str = "http", accept: bytes = b"*/*") -> list[Message]:
+def exchange(
+    app: Any, host: bytes, kind: str = "http", accept: bytes = b"*/*", origin: bytes | None = None
+) -> list[Message]:
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -32,6 +34,8 @@ def exchange(app: Any, host: bytes, kind: str = "http", accept: bytes = b"*/*") 
         return {"type": "http.request"}
 
     headers = [(b"host", host), (b"accept", accept), (b"accept-encoding", b"gzip")]
+    if origin is not None:
+        headers.append((b"origin", origin))
     scope: Scope = {"type": kind, "method": "GET", "path": "/", "headers": headers}
     asyncio.run(app(scope, receive, send))
     return sent
@@ -50,6 +54,39 @@ def test_other_names_for_this_machine_are_refused(host: bytes) -> None:
 def test_own_names_are_served(host: bytes) -> None:
     guarded = Guarded(answering(b"text/css", b"a" * 20), ["127.0.0.1", "localhost", "::1"])
     assert exchange(guarded, host)[0]["status"] == 200
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *(b"http://evil.example", b"http://127.0.0.1:3000", b"http://localhost:8501", b"null"),
+        *(b"http://127.0.0.1:8501.evil.example", b"http://127.0.0.1:8501@evil.example", b""),
+        *(b"http://[::1", b"\xff"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_pages_from_elsewhere_are_refused(origin: bytes, kind: str) -> None:
+    guarded = Guarded(answering(b"text/html", HTML), ["127.0.0.1", "localhost"])
+    (refused, *_) = exchange(guarded, b"127.0.0.1:8501", kind, origin=origin)
+    assert refused.get("status", refused.get("code")) in (403, 1008)
+
+
+@pytest.mark.parametrize("origin", [b"http://127.0.0.1:8501", b"https://dash.example.com", None])
+def test_own_pages_and_those_of_a_proxy_in_front_may_ask(origin: bytes | None) -> None:
+    guarded = Guarded(answering(b"text/css", b"a" * 20), ["127.0.0.1"], ["dash.example.com"])
+    assert exchange(guarded, b"127.0.0.1:8501", origin=origin)[0]["status"] == 200
+
+
+def test_origin_ends_here() -> None:
+    """Streamlit would ask another machine for the address of this one, to compare."""
+    seen: list[Scope] = []
+
+    async def app(scope: Scope, _: Receive, send: Send) -> None:
+        seen.append(scope)
+        await answering(b"text/css", b"a" * 20)(scope, _, send)
+
+    exchange(Guarded(app), b"127.0.0.1:8501", "websocket", origin=b"http://127.0.0.1:8501")
+    assert b"origin" not in dict(seen[0]["headers"])
 
 
 def test_page_may_load_from_here_alone() -> None:
