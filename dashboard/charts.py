@@ -20,7 +20,7 @@ Option = dict[str, Any]
 UNITS = {"usd": "$%,.2f", "count": "%,d", "share": "percent", "seconds": "%,.2f s", "size": "bytes"}
 """Formats of values by what they measure."""
 _LABELS = {"hour": "%d %b %H:%M", "day": "%d %b", "week": "%d %b", "month": "%b %Y"}
-_LONGEST = 26
+_LONGEST = 30
 
 
 def name_of(name: str | None, part: str, rest: int | None = None) -> str:

@@ -6,7 +6,7 @@ Charts get plain floats from here; money stays exact below. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -24,6 +24,28 @@ def usd(amount: Decimal | float | None) -> str:
     if abs(exact) >= 10_000:
         return f"{'-' if exact < 0 else ''}${abs(exact):,.0f}"
     return tables.usd(exact)
+
+
+def usds(amounts: Sequence[Decimal | float | None]) -> list[str]:
+    """Dollars for a list: all with as many digits as suit the largest of them.
+
+    One that would show as nothing then is told as less than what shows.
+    """
+    known = [abs(float(each)) for each in amounts if each is not None]
+    largest = max(known, default=0.0)
+    digits = 0 if largest >= 10_000 else 2
+    while digits < 8 and 0 < largest < 10 ** (2 - digits) * 0.995:
+        digits += 1
+    return [_rounded(each, digits) for each in amounts]
+
+
+def _rounded(amount: Decimal | float | None, digits: int) -> str:
+    if amount is None:
+        return UNKNOWN
+    least = 10.0**-digits
+    if 0 < abs(float(amount)) < least / 2:
+        return f"<${least:.{digits}f}" if amount > 0 else f">-${least:.{digits}f}"
+    return f"{'-' if amount < 0 else ''}${abs(amount):,.{digits}f}"
 
 
 def count(number: float | None) -> str:

@@ -37,7 +37,12 @@ TITLES = {
     "tier": "Service tier",
     "prompt": "Prompt version",
 }
-Shown = Literal["usd", "count", "share", "seconds", "size", "text", "when", "rate"]
+Shown = Literal[
+    "usd", "price", "count", "share", "seconds", "clock", "size", "text", "when", "rate"
+]
+"""What a column holds: `price` is dollars for one of something, `clock` is long durations."""
+MOST_ROWS_WHOLE = 14
+"""Tables of so many rows are as high as they are; longer ones scroll."""
 Colours = Mapping[str, str]
 
 
@@ -90,26 +95,23 @@ def ranking(
     known: Mapping[str, str],
     *,
     key: str,
-    measure: str = "cost_usd",
-    show: Callable[[Any], str] = figures.usd,
-    unit: str = "usd",
     alt: str,
 ) -> None:
     """Bars of groups and the rest of them; a click filters by that group."""
     rows = [row for row in found.to_dicts() if row.get("part", "group") != "total"]
     parts = [row.get("part", "group") for row in rows]
     names = [charts.name_of(row["name"], part, row.get("groups")) for row, part in _pairs(rows)]
+    amounts = figures.usds([row["cost_usd"] for row in rows])
     shares = [row.get("cost_share") for row in rows]
     labels = [
-        f"{show(row[measure])}  {figures.share(part)}" if part is not None else show(row[measure])
-        for row, part in zip(rows, shares, strict=True)
+        amount if part is None else f"{amount}  {figures.share(part)}"
+        for amount, part in zip(amounts, shares, strict=True)
     ]
     option = charts.bars(
         names,
-        [figures.number(row[measure]) for row in rows],
+        [figures.number(row["cost_usd"]) for row in rows],
         labels,
         [colour(row["name"], part, known) for row, part in zip(rows, parts, strict=True)],
-        unit=unit,
         is_pickable=True,
     )
     event = st.echarts_chart(
@@ -176,9 +178,10 @@ def table(
     """A table of these columns, each with its heading and kind; `pick` acts on a clicked row."""
     names = [name for name in columns if name in found.columns]
     frame = pl.DataFrame([_ready(found[name], columns[name][1]) for name in names])
+    is_whole = height == "auto" and found.height <= MOST_ROWS_WHOLE
     shared: dict[str, Any] = {
         "hide_index": True,
-        "height": height,
+        "height": "content" if is_whole else height,
         "key": key,
         "column_config": {name: _column(*columns[name], frame[name]) for name in names},
         "placeholder": figures.UNKNOWN,
@@ -203,9 +206,18 @@ def _ready(values: pl.Series, kind: Shown) -> pl.Series:
     """
     if kind == "rate":
         return values.cast(pl.Float64) * 100
-    if kind in ("usd", "seconds", "share"):
+    if kind == "usd":
+        amounts = values.cast(pl.Float64)
+        return amounts.round(2) + 0.0 if _is_signed(amounts) else amounts  # no -$0.00
+    if kind == "clock":
+        return (values.cast(pl.Float64).round(0) * 1e6).cast(pl.Duration("us"))
+    if kind in ("price", "seconds", "share"):
         return values.cast(pl.Float64)
     return texts_of(values) if kind == "text" else values
+
+
+def _is_signed(amounts: pl.Series) -> bool:
+    return bool((amounts <= -0.005).any())
 
 
 def texts_of(values: pl.Series) -> pl.Series:
@@ -220,10 +232,13 @@ def _joined(value: Any) -> str:
 
 def _column(title: str, kind: Shown, values: pl.Series) -> Any:
     if kind == "usd":
-        amounts = values.to_list()
-        if any(each is not None and each <= -0.005 for each in amounts):
+        if _is_signed(values):
             return st.column_config.NumberColumn(title, format="dollar")  # puts the sign first
-        return st.column_config.NumberColumn(title, format=figures.usd_format(amounts))
+        return st.column_config.NumberColumn(title, format=figures.usd_format(values.to_list()))
+    if kind == "price":
+        return st.column_config.NumberColumn(title, format="$%.3g")
+    if kind == "clock":
+        return st.column_config.NumberColumn(title, format="compact")
     if kind == "seconds":
         return st.column_config.NumberColumn(title, format="%.2f s")
     if kind == "share":

@@ -90,6 +90,8 @@ def treemap(found: pl.DataFrame, known: Mapping[str, str]) -> Option:
                 "data": boxes,
                 "roam": False,
                 "nodeClick": False,
+                "visibleMin": 120,
+                "childrenVisibleMin": 4_000,
                 "breadcrumb": {"show": False},
                 "width": "100%",
                 "height": "100%",
@@ -158,7 +160,9 @@ def waterfall(
     }
 
 
-_NAMES: Option = {"align": "left", "margin": 184, "width": 180, "overflow": "truncate"}
+_STEP_NAMES, _STEP_NAMES_NARROW = 236, 116
+"""Pixels for the names of steps, on a screen and on a telephone."""
+_NARROW = 480
 _KINDS = {"run": REST, "branch": REST, "session": REST, "tool": MIDDLE}
 
 
@@ -175,10 +179,19 @@ def steps(found: pl.DataFrame, known: Mapping[str, str]) -> Option:
     ]
     names = [f"{row['number']}{_indent(row)}{_step(row)}" for row in rows]
     return {
-        "grid": {"left": 190, "right": 110, "top": 4, "bottom": 24, "containLabel": False},
+        "grid": {"right": 112, "top": 4, "bottom": 24, **_beside(_STEP_NAMES)},
         "tooltip": {"trigger": "item", "confine": True, "valueFormatter": UNITS["seconds"]},
-        "xAxis": {"type": "value", "axisLabel": {"formatter": "{value} s"}},
-        "yAxis": {**_CATEGORIES, "data": names, "axisLabel": _NAMES},
+        "xAxis": {"type": "value", "axisLabel": {"formatter": "{value} s", "hideOverlap": True}},
+        "yAxis": {**_CATEGORIES, "data": names, "axisLabel": _left(_STEP_NAMES)},
+        "media": [
+            {
+                "query": {"maxWidth": _NARROW},
+                "option": {
+                    "grid": _beside(_STEP_NAMES_NARROW),
+                    "yAxis": {"axisLabel": _left(_STEP_NAMES_NARROW)},
+                },
+            }
+        ],
         "series": [
             {
                 "type": "bar",
@@ -201,9 +214,18 @@ def steps(found: pl.DataFrame, known: Mapping[str, str]) -> Option:
     }
 
 
+def _beside(width: int) -> Option:
+    """A grid beside names of this width, wherever its own bounds would like to be."""
+    return {"left": width + 8, "outerBoundsMode": "none", "containLabel": False}
+
+
+def _left(width: int) -> Option:
+    return {"align": "left", "margin": width + 4, "width": width, "overflow": "truncate"}
+
+
 def _indent(row: Mapping[str, Any]) -> str:
     """Spaces that are not folded into one."""
-    return "\u2003" * int(row["depth"])
+    return "\u2002" * (int(row["depth"]) + 3 - len(str(row["number"])))
 
 
 def _shade(row: Mapping[str, Any], known: Mapping[str, str]) -> str:
@@ -214,7 +236,7 @@ def _shade(row: Mapping[str, Any], known: Mapping[str, str]) -> str:
 
 
 def _step(row: Mapping[str, Any]) -> str:
-    name = shortened(visible(row["name"] or "not labelled"), 26)
+    name = shortened(visible(row["name"] or "not labelled"), 34)
     if row["kind"] == "call":
         return f"again: {name}" if row["retry_of"] else name
     return name if row["kind"] == "tool" else f"{row['kind']} {name}"

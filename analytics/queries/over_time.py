@@ -40,14 +40,19 @@ _CELL = f"""count(*) AS exchanges,
     sum(cost_usd) AS cost_usd,
     sum(input_tokens) AS input_tokens,
     sum(output_tokens) AS output_tokens,
+    sum(cache_read_tokens) AS cache_read_tokens,
     count(*) FILTER ({NOT_FULLY_PRICED}) AS not_fully_priced"""
 _SUMS = """sum(exchanges)::BIGINT AS exchanges,
     sum(errors)::BIGINT AS errors,
     sum(cost_usd) AS cost_usd,
     sum(input_tokens)::BIGINT AS input_tokens,
     sum(output_tokens)::BIGINT AS output_tokens,
+    sum(cache_read_tokens)::BIGINT AS cache_read_tokens,
     sum(not_fully_priced)::BIGINT AS not_fully_priced"""
-_SUMMED = ("exchanges", "errors", "cost_usd", "input_tokens", "output_tokens", "not_fully_priced")
+_SUMMED = (
+    *("exchanges", "errors", "cost_usd", "input_tokens", "output_tokens", "cache_read_tokens"),
+    "not_fully_priced",
+)
 MOST_BUCKETS = 20_000
 
 
@@ -82,8 +87,9 @@ def over_time(
     missing. Columns:
 
     - `start`: when the bucket begins, UTC; `part` "group", "rest" or "total"; `name` of the group
-    - `exchanges`, `errors`; `cost_usd` Decimal, `input_tokens`, `output_tokens`: known ones, 0 in
-      a bucket with no exchange; `not_fully_priced`: cost is missing or a lower bound
+    - `exchanges`, `errors`; `cost_usd` Decimal, `input_tokens`, `output_tokens`,
+      `cache_read_tokens`: known ones, 0 in a bucket with no exchange; `not_fully_priced`: cost is
+      missing or a lower bound
 
     In the order of groups (the largest in the whole window first, then rest, then total), then of
     time. Raises UnknownDimension, TooManyBuckets.

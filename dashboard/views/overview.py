@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
+from analytics.queries import Selection
 from analytics.queries.blind_spots import blind_spots, losses
 from analytics.queries.forecast import forecast
 from analytics.queries.listing import listing
@@ -17,7 +18,9 @@ from analytics.queries.over_time import durations_over_time, over_time
 from analytics.queries.overview import overview
 from analytics.queries.shares import shares
 from analytics.reports.anomalies import anomalies
+from analytics.windows import Window
 from dashboard import charts, drill, figures, pages, parts
+from dashboard.budgets import told
 from dashboard.filters import label
 from dashboard.reading import View, price_book
 from dashboard.sentences import sentence
@@ -33,9 +36,17 @@ def page(now: View) -> None:
     if this["exchanges"] == 0:
         pages.nothing_selected(now)
         return
-    metrics(now, this, found.row(1, named=True) if found.height > 1 else {})
-    course(now)
-    slot = st.container()
+    top, middle, slot = st.container(), st.container(border=True), st.container()
+    with middle, st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**Spend by {now.bucket}**", width="stretch")
+        by = parts.by()
+    over = now.ask(over_time, now.selection, by=by, bucket=now.bucket, now=now.now)
+    with top:
+        before = found.row(1, named=True) if found.height > 1 else {}
+        metrics(now, this, before, over.filter(part="total"))
+    with middle:
+        option = charts.stacked(over, "cost_usd", now.colours(by), bucket=now.bucket)
+        st.echarts_chart(option, height=300, key="course", alt=f"Spend by {now.bucket} and {by}")
     rankings(now)
     with st.container(border=True):
         st.markdown("**Most expensive requests** · select one to read it")
@@ -49,10 +60,12 @@ def page(now: View) -> None:
         unusual(now)
 
 
-def metrics(now: View, this: Row, before: Row) -> None:
-    over = now.ask(over_time, now.selection, bucket=now.bucket, now=now.now)
+def metrics(now: View, this: Row, before: Row, over: pl.DataFrame) -> None:
+    """The figures of the window; `over` has their totals over time."""
     tokens = over.select(pl.col("input_tokens") + pl.col("output_tokens")).to_series()
     errors = over.select(pl.col("errors") / pl.col("exchanges")).to_series().fill_nan(None)
+    read = pl.col("cache_read_tokens") / pl.col("input_tokens")
+    cached = over.select(read).to_series().fill_nan(None)
     with st.grid(6, min_column_width=140, gap="small"):
         parts.metric(
             "Spend",
@@ -90,6 +103,7 @@ def metrics(now: View, this: Row, before: Row) -> None:
             _cached(this),
             _cached(before),
             show=figures.share,
+            trend=_floats(cached),
             is_worse=False,
             note="Input tokens read from the provider's cache, of all input tokens",
         )
@@ -107,16 +121,6 @@ def _tokens(row: Row) -> int | None:
 def _cached(row: Row) -> float | None:
     read, whole = row.get("cache_read_tokens"), row.get("input_tokens")
     return read / whole if read is not None and whole else None
-
-
-def course(now: View) -> None:
-    with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**Spend by {now.bucket}**", width="stretch")
-            by = parts.by()
-        found = now.ask(over_time, now.selection, by=by, bucket=now.bucket, now=now.now)
-        option = charts.stacked(found, "cost_usd", now.colours(by), bucket=now.bucket)
-        st.echarts_chart(option, height=300, key="course", alt=f"Spend by {now.bucket} and {by}")
 
 
 def unusual(now: View) -> None:
@@ -164,7 +168,8 @@ def rankings(now: View) -> None:
 
 def month(now: View) -> None:
     hour = now.now.replace(minute=0)
-    found = now.answers.ask_seldom(forecast, now.selection, hour).row(0, named=True)
+    filtered = replace(now.selection, window=Window())
+    found = now.answers.ask_seldom(forecast, filtered, hour).row(0, named=True)
     with st.container(border=True, height="stretch"):
         st.markdown(f"**{found['month']:%B}, as it goes on**")
         with st.container(horizontal=True):
@@ -172,6 +177,20 @@ def month(now: View) -> None:
             st.metric("Month end", literal(figures.usd(found["forecast_usd"])))
             st.metric("Last month", literal(figures.usd(found["before_usd"])))
         st.caption(literal(_outlook(found)))
+        budgets(now)
+
+
+def budgets(now: View) -> None:
+    """How far the budgets of the rules are used up."""
+    for each in told(now.settings.rules, now.now):
+        period = Selection(window=Window(since=each.since))
+        found = now.answers.ask_seldom(shares, each.by, period, limit=1)
+        row = found.filter(part="total" if each.per == "total" else "group")
+        spent, whose = (row["cost_usd"][0], row["name"][0]) if row.height else (None, None)
+        st.progress(
+            min(1.0, float((spent or 0) / each.usd)),
+            text=literal(each.line(spent, whose)),
+        )
 
 
 def _outlook(found: Row) -> str:

@@ -26,7 +26,7 @@ COLUMNS: dict[str, tuple[str, parts.Shown]] = {
     "cost_change_usd": ("Change", "usd"),
     "cost_change": ("in %", "rate"),
     "exchanges": ("Requests", "count"),
-    "per_call": ("Per request", "usd"),
+    "per_call": ("Per request", "price"),
     "errors": ("Errors", "count"),
     "input_tokens": ("In", "count"),
     "output_tokens": ("Out", "count"),
@@ -57,6 +57,8 @@ def page(now: View) -> None:
     with st.container(border=True):
         st.markdown(f"**Every {parts.TITLES[who].lower()}** · select one to look at it alone")
         title: tuple[str, parts.Shown] = (parts.TITLES[who], "text")
+        is_plain = found.filter(pl.col("state") != "known").is_empty()
+        columns = {name: each for name, each in COLUMNS.items() if name != "state" or not is_plain}
         shown = found.with_columns(
             pl.when(pl.col("exchanges") > 0)
             .then(pl.col("cost_usd").cast(pl.Float64) / pl.col("exchanges"))
@@ -66,7 +68,7 @@ def page(now: View) -> None:
         )
         parts.table(
             shown,
-            {"shown": title, **COLUMNS},
+            {"shown": title, **columns},
             key=f"people-{who}",
             pick=lambda row: parts.only(who, row["name"]),
             alt=f"Each {who} with its spend and trend",

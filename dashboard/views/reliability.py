@@ -21,6 +21,10 @@ WORDS = {
     "client_disconnected": "Client left",
     "interrupted": "Interrupted",
     "refused": "Refused by a rule",
+    "rate_limited": "Rate limited",
+    "declined": "Declined by the model",
+    "retried": "Tried again",
+    "recovered": "Saved by that",
 }
 
 
@@ -107,8 +111,10 @@ def by_group(now: View) -> None:
             .otherwise(pl.col("name").fill_null("not labelled"))
             .alias("shown")
         )
-        outcomes: dict[str, tuple[str, parts.Shown]] = {
-            name: (WORDS[name], "count") for name in OUTCOMES if rows[name].sum()
+        kinds: dict[str, tuple[str, parts.Shown]] = {
+            name: (WORDS[name], "count")
+            for name in (*OUTCOMES, "rate_limited", "declined", "retried", "recovered")
+            if rows[name].sum()
         }
         parts.table(
             rows,
@@ -117,11 +123,7 @@ def by_group(now: View) -> None:
                 "exchanges": ("Requests", "count"),
                 "error_share": ("Error rate", "rate"),
                 "errors": ("Errors", "count"),
-                **outcomes,
-                "rate_limited": ("Rate limited", "count"),
-                "declined": ("Declined by the model", "count"),
-                "retried": ("Tried again", "count"),
-                "recovered": ("Saved", "count"),
+                **kinds,
                 "error_cost_usd": ("Paid for errors", "usd"),
             },
             key=f"failures-{by}",
@@ -138,7 +140,7 @@ def kinds(now: View) -> None:
             st.caption("None in this window.")
             return
         parts.table(
-            found,
+            found.with_columns(pl.col("outcome").replace(WORDS)),
             {
                 "provider": ("Provider", "text"),
                 "outcome": ("Outcome", "text"),

@@ -7,9 +7,11 @@ from typing import Any
 
 import polars as pl
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
+from analytics.queries.shares import shares
 from analytics.reports.prompts import Prompts, prompts
-from analytics.reports.waste import waste
+from analytics.reports.waste import Waste, waste
 from analytics.reports.whatif import Target, UnknownTarget, whatif
 from dashboard import charts, drill, figures, pages, parts
 from dashboard.colours import BAD
@@ -44,27 +46,43 @@ def page(now: View) -> None:
 
 
 def show_waste(now: View) -> None:
-    found = now.ask(waste, price_book(now.settings), now.selection)
-    if not found.exchanges:
+    total = now.ask(shares, "provider", now.selection, limit=1).filter(part="total")
+    if not total["exchanges"].sum():
         pages.nothing_selected(now)
         return
+    with st.grid(3, min_column_width=180, gap="small"):
+        st.metric("Spent", literal(figures.usd(total["cost_usd"][0])), border=True)
+        st.metric("Requests", figures.count(total["exchanges"][0]), border=True)
+        saved = st.container()
+    with st.skeleton(height=280):
+        found = now.ask(waste, price_book(now.settings), now.selection)
+        _wasted(found, saved)
+
+
+def _wasted(found: Waste, saved: DeltaGenerator) -> None:
     rows = found.summary.to_dicts()
     whole = next(row for row in rows if row["kind"] == "all")
     kinds = [row for row in rows if row["kind"] != "all" and row["exchanges"]]
     kinds.sort(key=lambda row: row["counted_usd"] or Decimal(0), reverse=True)
-    with st.grid(3, min_column_width=180, gap="small"):
-        st.metric("Could be saved", literal(figures.usd(whole["counted_usd"])), border=True)
-        st.metric("Kinds of waste", figures.count(len(kinds)), border=True)
-        st.metric("Requests looked at", figures.count(found.exchanges), border=True)
+    saved.metric("Could be saved", literal(figures.usd(whole["counted_usd"])), border=True)
     with st.container(border=True):
         st.markdown("**By kind, each dollar counted once**")
+        if not kinds:
+            st.caption("No waste was found.")
+            return
+        amounts = figures.usds([row["counted_usd"] for row in kinds])
         option = charts.bars(
             [KINDS.get(row["kind"], row["kind"]) for row in kinds],
             [figures.number(row["counted_usd"]) for row in kinds],
-            [f"{figures.usd(row['counted_usd'])}  in {row['exchanges']:,}" for row in kinds],
+            [
+                f"{amount}  in {row['exchanges']:,}"
+                for amount, row in zip(amounts, kinds, strict=True)
+            ],
             [BAD] * len(kinds),
         )
         st.echarts_chart(option, height=charts.height(len(kinds)), key="kinds", alt="Waste by kind")
+    if found.exchanges < found.selected:
+        st.caption(f"Looked at {found.exchanges:,} of {found.selected:,} requests.")
     for row in kinds:
         _kind(row, found.findings.filter(kind=row["kind"]))
 
@@ -111,7 +129,7 @@ def show_prompts(now: View) -> None:
                 "last_at": ("Last, UTC", "when"),
                 "exchanges": ("Requests", "count"),
                 "share": ("Share", "share"),
-                "cost_usd_each": ("Per request", "usd"),
+                "cost_usd_each": ("Per request", "price"),
                 "cost_usd": ("Spend", "usd"),
                 "input_tokens": ("Input tokens", "count"),
                 "output_tokens": ("Output tokens", "count"),

@@ -52,7 +52,7 @@ def every(now: View) -> None:
             "feature": ("Feature", "text"),
             "user_id": ("User", "text"),
             "started_at": ("Began, UTC", "when"),
-            "seconds": ("Took", "seconds"),
+            "seconds": ("Took", "clock"),
             "exchanges": ("Requests", "count"),
             "tool_calls": ("Tool calls", "count"),
             "errors": ("Errors", "count"),

@@ -100,7 +100,7 @@ def why(now: View, by: str) -> None:
     before, after = (figures.number(total[name]) or 0.0 for name in ("cost_usd_before", "cost_usd"))
     with st.container(border=True):
         st.markdown(literal(_sentence(before, after)))
-        left, right = st.columns([1, 1])
+        left, right = st.columns([2, 3])
         causes = [
             (CAUSES.get(row["cause"], row["cause"]), float(row["usd"]))
             for row in found.summary.to_dicts()
@@ -166,6 +166,8 @@ def pivot(crossed: pl.DataFrame, by: str, then: str) -> None:
             pl.col("cost_usd").cast(pl.Float64),
         )
         wide = named.pivot(on="column", index="name", values="cost_usd", aggregate_function="first")
+        if "others" in wide.columns:
+            wide = wide.select(pl.exclude("others"), "others")
         wide = wide.rename({each: visible(each) for each in wide.columns[1:]})
         form = figures.usd_format([each for name in wide.columns[1:] for each in wide[name]])
         configs = {

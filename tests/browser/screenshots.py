@@ -24,6 +24,7 @@ from tests.support.services import launch
 WIDTHS = (1440, 390)
 SCHEMES = ("light", "dark")
 TALLEST = 3000
+MOST_LOOKS, LOOK_AGAIN_MS = 12, 700
 PAGES = {
     "overview": "/",
     "spend": "/spend",
@@ -101,22 +102,28 @@ def take(url: str, out: Path, names: list[str], given: dict[str, str]) -> None:
                     color_scheme="dark" if scheme == "dark" else "light",
                 )
                 for name in names:
-                    picture(page, url + PAGES[name].format(**given), width)
-                    page.screenshot(path=out / f"{name}-{scheme}-{width}.png")
+                    taken = picture(page, url + PAGES[name].format(**given), width)
+                    (out / f"{name}-{scheme}-{width}.png").write_bytes(taken)
                 page.close()
         browser.close()
 
 
-def picture(page: Page, address: str, width: int) -> None:
-    """Open a page, as high as all of it."""
+def picture(page: Page, address: str, width: int) -> bytes:
+    """A page as high as all of it, once it stands still."""
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(address)
     page.locator("[data-testid=stMain] h3").first.wait_for()
     page.wait_for_function(IDLE, timeout=60_000)
-    page.wait_for_timeout(700)  # charts are drawn after the page is done
-    height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
-    page.set_viewport_size({"width": width, "height": max(900, min(int(height), TALLEST))})
-    page.wait_for_timeout(700)
+    before = b""
+    for _ in range(MOST_LOOKS):
+        page.wait_for_timeout(LOOK_AGAIN_MS)  # charts are drawn after the page is done
+        height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+        page.set_viewport_size({"width": width, "height": max(900, min(int(height), TALLEST))})
+        taken = page.screenshot()
+        if taken == before:
+            break
+        before = taken
+    return before
 
 
 if __name__ == "__main__":
