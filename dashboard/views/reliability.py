@@ -10,10 +10,12 @@ from analytics.queries.failures import OUTCOMES, error_kinds, failed_attempts, f
 from analytics.queries.listing import listing
 from analytics.queries.over_time import durations_over_time, over_time
 from dashboard import charts, drill, figures, pages, parts
+from dashboard.breakers import breakers
 from dashboard.colours import PALETTE
 from dashboard.reading import View
 from dashboard.texts import literal
 
+MOST_DECISIONS = 200
 WORDS = {
     "provider_error": "Provider errors",
     "upstream_failed": "Broken answers",
@@ -160,7 +162,7 @@ def kinds(now: View) -> None:
 
 def tries(now: View) -> None:
     failed = now.ask(failed_attempts, now.selection, limit=20)
-    decided = now.ask(decisions, now.selection, limit=30)
+    decided = now.ask(decisions, now.selection, limit=MOST_DECISIONS)
     if failed.height:
         with st.container(border=True):
             wait = failed["wait_seconds"].sum()
@@ -183,6 +185,7 @@ def tries(now: View) -> None:
     if decided.height:
         with st.container(border=True):
             st.markdown("**What rules did**")
+            _states(decided)
             parts.table(
                 decided,
                 {
@@ -197,6 +200,17 @@ def tries(now: View) -> None:
                 key="decisions",
                 alt="Decisions of policies",
             )
+
+
+def _states(decided: pl.DataFrame) -> None:
+    """The upstreams that a breaker leaves alone, as far as calls told."""
+    for row in breakers(decided).to_dicts():
+        icon, colour = ("block", "red") if row["state"] == "open" else ("check_circle", "green")
+        st.badge(
+            literal(f"{row['upstream']}: breaker {row['state']} since {figures.when(row['at'])}"),
+            icon=f":material/{icon}:",
+            color=colour,  # type: ignore[arg-type]
+        )
 
 
 pages.live(page)

@@ -10,8 +10,8 @@ from analytics.queries.decisions import decisions
 
 BEGAN = datetime(2026, 3, 1, tzinfo=UTC)
 MADE = (
-    ("retry", None, "again", "429"),
-    ("retry", None, "again", "503"),
+    ("retry", None, "attempt 2 after 0.31 s", "429"),
+    ("retry", None, "attempt 2 after 12.04 s", "503"),
     ("limit", "budget", "refused", "spent"),
 )
 
@@ -34,6 +34,6 @@ def test_decisions_are_counted_by_what_was_done(tmp_path: Path) -> None:
         found = decisions(con, Selection()).rows()
         only = decisions(con, Selection(values={"feature": ["limit"]}))
     later = BEGAN + timedelta(minutes=1)
-    assert found[0] == ("retry", None, "again", 2, 2, later, "503")
+    assert found[0] == ("retry", None, "attempt 2", 2, 2, later, "503")
     assert found[1][:5] == ("limit", "budget", "refused", 1, 1)
     assert only["policy"].to_list() == ["limit"]
