@@ -5,7 +5,7 @@ BIN := .venv/bin
 RUNNABLE := .venv/.runnable
 DEVELOPED := .venv/.developed
 
-.PHONY: run demo test check style bench screenshots lock clean help
+.PHONY: run demo test check style bench screenshots pictures lock clean help
 
 run: $(RUNNABLE)  ## the proxy and the poster; Ctrl-C ends both
 	@exec $(BIN)/meterline up
@@ -29,6 +29,9 @@ bench: $(DEVELOPED)  ## what Meterline costs in speed, beside a bare pass-throug
 
 screenshots: $(DEVELOPED)  ## every page of the dashboard as pictures, in screenshots/
 	$(BIN)/python -m tests.browser.screenshots
+
+pictures: $(DEVELOPED)  ## the pictures in the README, made anew
+	$(BIN)/python -m tests.browser.pictures
 
 lock:  ## renew uv.lock and the requirements made from it (needs uv)
 	uv lock --upgrade

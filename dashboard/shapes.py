@@ -68,9 +68,14 @@ def _unit(unit: str) -> str:
     return "{value} s" if unit == "seconds" else "{value}"
 
 
+_DIVIDED, _NAMED = 0.04, 0.015
+"""Shares of all from which a box is divided, and named: smaller ones have no room for it."""
+
+
 def treemap(found: pl.DataFrame, known: Mapping[str, str]) -> Option:
     """Areas of spend: the first dimension, and the second within it. See queries/cross.py."""
     boxes = []
+    whole = sum(_positive(cell) for cell in found.to_dicts()) or 1.0
     for keys, cells in found.group_by(["part", "name"], maintain_order=True):
         part, name = str(keys[0]), None if keys[1] is None else str(keys[1])
         children = [
@@ -80,7 +85,8 @@ def treemap(found: pl.DataFrame, known: Mapping[str, str]) -> Option:
         ]
         if children:
             shade = dict.fromkeys(("color", "borderColor"), colour(name, part, known))
-            boxes.append({"name": name_of(name, part), "children": children, "itemStyle": shade})
+            box = {"name": name_of(name, part), "itemStyle": shade}
+            boxes.append(box | _within(children, whole))
     values = [number(value) for value in found["cost_usd"]]
     return {
         "tooltip": {"confine": True, "valueFormatter": usd_format(values)},
@@ -90,8 +96,6 @@ def treemap(found: pl.DataFrame, known: Mapping[str, str]) -> Option:
                 "data": boxes,
                 "roam": False,
                 "nodeClick": False,
-                "visibleMin": 120,
-                "childrenVisibleMin": 4_000,
                 "breadcrumb": {"show": False},
                 "width": "100%",
                 "height": "100%",
@@ -113,6 +117,14 @@ def treemap(found: pl.DataFrame, known: Mapping[str, str]) -> Option:
         ],
         "animationDuration": 250,
     }
+
+
+def _within(children: list[Option], whole: float) -> Option:
+    """What a box has in it; small ones are whole, and the smallest without their name."""
+    value = sum(each["value"] for each in children)
+    if value >= _DIVIDED * whole:
+        return {"children": children}
+    return {"value": value, "label": {"show": value >= _NAMED * whole}}
 
 
 def _positive(cell: Mapping[str, Any]) -> float:

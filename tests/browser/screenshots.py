@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -50,15 +52,21 @@ def main() -> int:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     folder = args.folder or sample(args.out / "sample")
+    with served(folder, args.out / "dashboard.log") as url:
+        take(url, args.out, args.only, chosen(folder))
+    return 0
+
+
+@contextmanager
+def served(folder: Path, log: Path) -> Iterator[str]:
+    """The dashboard of a data folder; its address."""
     port, config = free_port(), str(folder / "meterline.toml")
-    words = ("meterline", "dashboard", "--config", config, "--port", str(port))
-    service = launch(args.out / "dashboard.log", *words)
+    service = launch(log, "meterline", "dashboard", "--config", config, "--port", str(port))
     try:
         wait_for(lambda: _answers(port), "the dashboard", seconds=60)
-        take(f"http://127.0.0.1:{port}", args.out, args.only, chosen(folder))
+        yield f"http://127.0.0.1:{port}"
     finally:
         service.stop()
-    return 0
 
 
 def sample(folder: Path) -> Path:
@@ -108,8 +116,8 @@ def take(url: str, out: Path, names: list[str], given: dict[str, str]) -> None:
         browser.close()
 
 
-def picture(page: Page, address: str, width: int) -> bytes:
-    """A page as high as all of it, once it stands still."""
+def picture(page: Page, address: str, width: int, tallest: int = TALLEST) -> bytes:
+    """A page as high as all of it, up to `tallest`, once it stands still."""
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(address)
     page.locator("[data-testid=stMain] h3").first.wait_for()
@@ -118,7 +126,7 @@ def picture(page: Page, address: str, width: int) -> bytes:
     for _ in range(MOST_LOOKS):
         page.wait_for_timeout(LOOK_AGAIN_MS)  # charts are drawn after the page is done
         height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
-        page.set_viewport_size({"width": width, "height": max(900, min(int(height), TALLEST))})
+        page.set_viewport_size({"width": width, "height": max(900, min(int(height), tallest))})
         taken = page.screenshot()
         if taken == before:
             break

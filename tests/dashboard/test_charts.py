@@ -79,3 +79,29 @@ def test_spread_adds_up_to_the_percentiles() -> None:
 def test_template_signs_in_figures_stand_for_themselves() -> None:
     option = charts.bars(["a"], [1.0], ["{b}"], ["#111111"])
     assert "{" not in option["series"][0]["data"][0]["label"]["formatter"]
+
+
+def test_small_areas_are_whole_and_the_smallest_have_no_name() -> None:
+    rows = [
+        ("group", "chat", "group", "m", Decimal(60)),
+        ("group", "chat", "group", "n", Decimal(35)),
+        ("group", "search", "group", "m", Decimal("2")),
+        ("group", "search", "group", "n", Decimal("1")),
+        ("group", "extract", "group", "m", Decimal("1")),
+        ("group", "free", "group", "m", Decimal("0")),
+    ]
+    names = ["part", "name", "column_part", "column_name", "cost_usd"]
+    found = pl.DataFrame(rows, schema=names, orient="row")
+    large, small, least = shapes.treemap(found, KNOWN)["series"][0]["data"]
+    assert [child["value"] for child in large["children"]] == [60.0, 35.0]
+    assert (small["value"], small["label"]["show"]) == (3.0, True)
+    assert (least["value"], least["label"]["show"]) == (1.0, False)
+
+
+def test_steps_have_less_room_for_names_on_a_telephone() -> None:
+    row = {"seconds": 1.0, "offset_seconds": 0.0, "kind": "tool", "name": "look", "number": 1}
+    found = pl.DataFrame([{**row, "depth": 2, "cost_usd": None, "outcome": None, "retry_of": None}])
+    option = shapes.steps(found, KNOWN)
+    (narrow,) = option["media"]
+    assert narrow["option"]["grid"]["left"] < option["grid"]["left"]
+    assert option["yAxis"]["data"][0].endswith("look")

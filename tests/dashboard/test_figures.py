@@ -69,3 +69,20 @@ def test_amounts_of_a_chart_share_a_format() -> None:
 
 def test_bytes_have_a_unit() -> None:
     assert [figures.size(each) for each in (12, 15_478_784, None)] == ["12 B", "15.5 MB", "\u2013"]
+
+
+@pytest.mark.parametrize(
+    ("amounts", "shown"),
+    [
+        ([7.69, 0.753, 0.49, None], ["$7.69", "$0.75", "$0.49", figures.UNKNOWN]),
+        ([7.69, 0.004, -0.001], ["$7.69", "<$0.01", ">-$0.01"]),
+        ([0.00963, 0.000057], ["$0.00963", "$0.00006"]),
+        ([12_345, 3.2], ["$12,345", "$3"]),
+        ([Decimal("0"), Decimal("-2.5")], ["$0.00", "-$2.50"]),
+        ([], []),
+    ],
+)
+def test_amounts_of_a_list_have_the_same_digits(
+    amounts: list[float | None], shown: list[str]
+) -> None:
+    assert figures.usds(amounts) == shown
