@@ -1,7 +1,8 @@
 """Whose usage a row has: the provider's, or an estimate from what was said.
 
 Owns when an estimate is allowed: a success, with an answer that was seen, for which the provider
-gave no usage. Refuses to estimate what was not seen.
+gave no usage. A text that was spoken is counted in characters. Refuses to estimate what was not
+seen.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ def usage_of(found: Unposted, read: Reading) -> tuple[Usage | None, UsageSource 
     request, reply = read.request, read.reply
     assert reply is not None
     assert read.operation is not None
+    if request is not None and request.input_characters:
+        return Usage(units={"input_characters": request.input_characters}), "estimated"
     model = reply.model or (request.model if request else None)
     answer = reply.text() if reply.text else ""
     if not answer and "embed" not in read.operation:

@@ -29,6 +29,7 @@ from analytics.queries.choices import choices
 from analytics.queries.failures import error_kinds, failed_attempts, failures
 from analytics.queries.forecast import forecast, forecast_by_day
 from analytics.queries.listing import USUAL, Sort, listing
+from analytics.queries.missing_usage import missing_usage
 from analytics.queries.over_time import Bucket, bucket_for, durations_over_time, over_time
 from analytics.queries.overview import overview
 from analytics.queries.people import people
@@ -198,6 +199,10 @@ class Handle:
     def unpriced(self, last: str = "7d", where: Where | None = None) -> pl.DataFrame:
         """Models without a price, or with half of one: queries.blind_spots."""
         return self._of(unpriced, last, where)
+
+    def missing_usage(self, last: str = "7d", where: Where | None = None) -> pl.DataFrame:
+        """Streams without usage, and how each client has it told: queries.missing_usage."""
+        return self._of(missing_usage, last, where)
 
     def losses(self, last: str = "7d") -> pl.DataFrame:
         """What could not be recorded, by reason: queries.blind_spots."""

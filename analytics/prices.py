@@ -243,11 +243,13 @@ def _moment(provider: str, models: tuple[str | None, str | None], started_at: da
 
 
 def _terms(usage: Usage, tier: str) -> Terms:
-    """Anthropic says speed and region in its usage object alone."""
+    """Anthropic says speed and region in its usage object alone, Perplexity how much it read."""
     raw = usage.raw if isinstance(usage.raw, Mapping) else {}
-    return _same_terms(tier, raw.get("speed") == "fast", raw.get("inference_geo") == "us")
+    fast, us_only = raw.get("speed") == "fast", raw.get("inference_geo") == "us"
+    context = raw.get("search_context_size")
+    return _same_terms(tier, fast, us_only, context if isinstance(context, str) else "")
 
 
 @lru_cache(maxsize=256)
-def _same_terms(tier: str, fast: bool, us_only: bool) -> Terms:
-    return Terms(tier=tier, fast=fast, us_only=us_only)
+def _same_terms(tier: str, fast: bool, us_only: bool, search_context: str) -> Terms:
+    return Terms(tier=tier, fast=fast, us_only=us_only, search_context=search_context)

@@ -62,6 +62,8 @@ def from_columns(row: Mapping[str, Any]) -> Usage | None:
 
 def _detail(usage: Usage) -> str | None:
     values = {name: value for name in _IN_DETAIL if (value := getattr(usage, name)) is not None}
+    if usage.units:
+        values["units"] = dict(usage.units)
     if usage.passes:
         values["passes"] = [
             {"model": part.model, "usage": usage_to_json(replace(part.usage, raw=None))}

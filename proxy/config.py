@@ -130,6 +130,13 @@ class Price(Section):
     cache_write_1h_usd_per_mtok: Usd | None = None
     per_request_usd: Usd | None = None
     per_search_usd: Usd | None = None
+    per_search_unit_usd: Usd | None = None
+    """Of a rerank that is billed by search units."""
+    per_file_search_usd: Usd | None = None
+    per_audio_minute_usd: Usd | None = None
+    """For models paid by the length of the sound; tokens then cost nothing."""
+    input_usd_per_mchar: Usd | None = None
+    """For speech paid by the million characters; tokens then cost nothing."""
     valid_from: date | None = Field(default=None, alias="from")
 
 

@@ -182,7 +182,7 @@ class Exchange:
     usage_raw: str | None = _column("JSON", "what the provider said, unchanged", "usage")
     usage_detail: str | None = _column(
         "JSON",
-        "classes that are priced apart and have no column (images, passes on other models)",
+        "what is priced apart and has no column: images, search units, passes on other models, ...",
         "usage",
     )
 

@@ -35,6 +35,10 @@ class Usage:
     web_searches: int | None = None
     audio_seconds: float | None = None
     """The length of the sound that was heard, where the provider states it."""
+    units: Mapping[str, int] = field(default_factory=dict)
+    """What is billed neither by tokens nor by searches of the web, by name: `input_characters`
+    (spoken), `search_units` (reranked), `file_searches`, `code_containers`, `generated_images`,
+    `guardrail_units`."""
     cost_usd: Decimal | None = None
     raw: Any = None
     passes: tuple[Pass, ...] = ()
@@ -57,6 +61,8 @@ class RequestFacts:
     service_tier: str | None = None
     message_count: int | None = None
     prompt_fingerprint: str | None = None
+    input_characters: int | None = None
+    """The length of a text that is to be spoken: what some of these models are paid by."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Labels in the body, by column name (`user_id`, `session_id`) or `tags.NAME`."""
     prompt_text: Callable[[], str] | None = None

@@ -56,6 +56,8 @@ def facts_from_json(facts: dict[str, Any]) -> Reading:
 
 def usage_to_json(usage: Usage) -> dict[str, Any]:
     values = _simple(Usage, usage)
+    if not usage.units:
+        del values["units"]
     if usage.cost_usd is not None:
         values["cost_usd"] = str(usage.cost_usd)
     if usage.passes:

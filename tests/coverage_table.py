@@ -28,7 +28,12 @@ ASPECTS: dict[str, Callable[[Exchange], bool]] = {
     "reasoning": lambda row: bool(row.reasoning_tokens),
     "tools": lambda row: row.tool_names == ["look"] and row.tool_call_count == 1,
 }
-_COSTS = {"provider_reported": "reported", "priced": "priced", "partial": "in part"}
+_COSTS = {
+    "provider_reported": "reported",
+    "priced": "priced",
+    "estimated": "counted here",
+    "partial": "in part",
+}
 
 
 class Line(NamedTuple):
@@ -95,7 +100,8 @@ def _line(provider: str, endpoint: str, group: list[Said]) -> Line:
 
 
 def _counted(row: Exchange) -> bool:
-    return row.input_tokens is not None or "audio_seconds" in (row.usage_detail or "")
+    detail = row.usage_detail or ""
+    return row.input_tokens is not None or "audio_seconds" in detail or "units" in detail
 
 
 def markdown() -> str:

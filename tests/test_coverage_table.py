@@ -23,6 +23,7 @@ COUNTED_OTHERWISE = {
     ("transcriptions", "stream"): (26, 4),
     ("transcriptions by duration", "whole"): (None, None),
     ("speech", "stream"): (6, 40),
+    ("speech by characters", "whole"): (None, None),
     ("moderations", "whole"): (None, None),
 }
 OF_A_PROVIDER = {

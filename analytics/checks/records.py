@@ -100,9 +100,14 @@ def _prices(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
         con,
         f"""SELECT provider, coalesce(response_model, request_model) AS model, count(*) AS n,
             count(*) FILTER (cost_status = 'partial') AS partial,
+            sum(input_tokens) AS input_usd_per_mtok,
             sum(cache_read_tokens) AS cache_read_usd_per_mtok,
             sum(cache_write_tokens) AS cache_write_usd_per_mtok,
-            sum(web_searches) AS per_search_usd, sum(output_tokens) AS output_usd_per_mtok
+            sum(web_searches) AS per_search_usd, sum(output_tokens) AS output_usd_per_mtok,
+            {_used("units.search_units")} AS per_search_unit_usd,
+            {_used("units.file_searches")} AS per_file_search_usd,
+            {_used("units.input_characters")} AS input_usd_per_mchar,
+            {_used("audio_seconds")} AS per_audio_minute_usd
         FROM exchanges
         WHERE {_LAST_DAYS} AND cost_status IN ('unpriced', 'partial') AND usage_source IS NOT NULL
             AND coalesce(response_model, request_model) IS NOT NULL
@@ -125,6 +130,11 @@ def _prices(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
         )
 
 
+def _used(path: str) -> str:
+    """SQL for how much was used of what has no column."""
+    return f"sum((usage_detail->>'$.{path}')::DOUBLE)"
+
+
 _FILL_IN = "Put its prices into meterline.toml, then: meterline reprice --since 7d"
 
 
@@ -133,16 +143,21 @@ def _snippet(row: dict[str, Any]) -> str:
     lines = ["[[prices]]", f"model = {_toml(row['model'])}"]
     if row["provider"] is not None:
         lines.append(f"provider = {_toml(row['provider'])}")
-    lines.append(f"input_usd_per_mtok = {PLACEHOLDER}")
-    for key in (
-        "output_usd_per_mtok",
-        "cache_read_usd_per_mtok",
-        "cache_write_usd_per_mtok",
-        "per_search_usd",
-    ):
-        if row[key]:
-            lines.append(f"{key} = {PLACEHOLDER}")
-    return "\n".join(lines)
+    used = [key for key in _PRICE_KEYS if row[key]] or ["input_usd_per_mtok"]
+    return "\n".join([*lines, *(f"{key} = {PLACEHOLDER}" for key in used)])
+
+
+_PRICE_KEYS = (
+    "input_usd_per_mtok",
+    "output_usd_per_mtok",
+    "cache_read_usd_per_mtok",
+    "cache_write_usd_per_mtok",
+    "per_search_usd",
+    "per_search_unit_usd",
+    "per_file_search_usd",
+    "input_usd_per_mchar",
+    "per_audio_minute_usd",
+)
 
 
 def _toml(text: str) -> str:

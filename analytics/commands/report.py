@@ -15,7 +15,7 @@ from proxy.config import Settings
 
 HELP = "explain the bill: what changed, what is wasted, what another model would cost, ..."
 FORMATS = True
-NAMES = ("change", "prompts", "waste", "whatif", "reconcile", "anomalies")
+NAMES = ("change", "prompts", "waste", "whatif", "reconcile", "anomalies", "missing-usage")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,4 +40,4 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _page(name: str) -> ModuleType:
-    return importlib.import_module(f"analytics.reports.shown.{name}")
+    return importlib.import_module(f"analytics.reports.shown.{name.replace('-', '_')}")

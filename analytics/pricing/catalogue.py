@@ -15,7 +15,13 @@ from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from analytics.pricing.classes import bills_searches_per_request, fee_per_request, rates_by_class
+from analytics.pricing import amendments
+from analytics.pricing.classes import (
+    always_searches,
+    bills_searches_per_request,
+    fee_per_request,
+    rates_by_class,
+)
 from analytics.pricing.counts import SEARCH
 from analytics.pricing.providers import billers, spellings
 from analytics.pricing.rates import Rate, Rates
@@ -46,6 +52,8 @@ class Terms:
     tier: str = ""
     fast: bool = False
     us_only: bool = False
+    search_context: str = ""
+    """How much of the web Perplexity read; its fee for a request depends on it."""
 
     @property
     def condition(self) -> tuple[str, str] | None:
@@ -126,18 +134,36 @@ def _price_list(biller: str) -> Provider:
 
 def _rates(found: _Found, terms: Terms, moment: datetime) -> Rates:
     biller, model = found.biller, found.model
-    prices = vars(model.get_prices(moment))
+    listed = amendments.listed_moment(biller, model.id, moment)
+    prices = vars(model.get_prices(listed))
+    amended = amendments.amended(biller, model.id, moment)
     by_class: Mapping[str, Rate] = rates_by_class(biller, model.id, prices)
+    if amended is not None:
+        by_class = {**by_class, **amended.rates}
     if (condition := terms.condition) is not None and (biller, terms.tier) not in _SAME_PRICE:
-        by_class = _conditional(biller, model, condition, moment, by_class) if found.own else {}
+        by_class = _conditional(biller, model, condition, listed, by_class) if found.own else {}
     if biller == "anthropic" and terms.us_only:
         by_class = _scaled(by_class, _US_ONLY, except_for=frozenset({SEARCH}))
+    fee, unknown = _fee(biller, model.id, terms, prices)
     return Rates(
-        ref=_ref(biller, model, terms, moment),
+        ref=" ".join([*_ref(biller, model, terms), *_dating(model, listed, amended)]),
         by_class=by_class,
-        per_request=fee_per_request(prices) if by_class else None,
+        per_request=fee if by_class else None,
+        unknown=unknown,
         searches_per_request=bills_searches_per_request(biller, model.id),
+        always_searches=always_searches(biller, model.id),
     )
+
+
+def _fee(
+    biller: str, model_id: str, terms: Terms, prices: Mapping[str, Any]
+) -> tuple[Decimal | None, tuple[str, ...]]:
+    """The fee for the request itself, and that it is unknown where it has one nobody can tell."""
+    by_context = amendments.fee_by_context(biller, model_id)
+    if by_context is None:
+        return fee_per_request(prices), ()
+    fee = by_context.get(terms.search_context)
+    return fee, () if fee is not None else ("request",)
 
 
 def _conditional(
@@ -158,7 +184,9 @@ def _conditional(
     halves_cache = _HALF_PRICE.get((biller, condition[1]))
     if halves_cache is None:
         return {}
-    kept = {SEARCH} | (set() if halves_cache else {name for name in standard if "cache" in name})
+    kept = {SEARCH, "file_searches"} | (
+        set() if halves_cache else {name for name in standard if "cache" in name}
+    )
     return _scaled(standard, Decimal("0.5"), except_for=frozenset(kept))
 
 
@@ -194,7 +222,7 @@ def _scaled(
     }
 
 
-def _ref(biller: str, model: ModelInfo, terms: Terms, moment: datetime) -> str:
+def _ref(biller: str, model: ModelInfo, terms: Terms) -> list[str]:
     words = [f"{biller}:{model.id}", _source()]
     if terms.tier not in _STANDARD:
         words.append(f"tier={terms.tier}")
@@ -202,11 +230,17 @@ def _ref(biller: str, model: ModelInfo, terms: Terms, moment: datetime) -> str:
         words.append("speed=fast")
     if biller == "anthropic" and terms.us_only:
         words.append("region=us")
+    return words
+
+
+def _dating(model: ModelInfo, moment: datetime, amended: amendments.Amendment | None) -> list[str]:
+    """From when the price is, and the page it is of where it is not the list's."""
+    if amended is not None:
+        return [f"from={amended.since:%Y-%m-%d}", f"page={amended.page}"]
     for price in reversed(_dated(model)):
         if price.constraint is None or price.constraint.active(moment):
-            words += _since(price.constraint)
-            break
-    return " ".join(words)
+            return _since(price.constraint)
+    return []
 
 
 def _since(constraint: Any) -> list[str]:

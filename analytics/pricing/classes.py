@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from analytics.pricing.counts import INPUT_CLASSES, OUTPUT_CLASSES, SEARCH, SOUND
+from analytics.pricing.counts import CHARACTERS, INPUT_CLASSES, OUTPUT_CLASSES, SEARCH, SOUND
 from analytics.pricing.rates import Rate
 
 if TYPE_CHECKING:
@@ -49,6 +49,10 @@ def rates_by_class(biller: str, model_id: str, prices: Mapping[str, Any]) -> dic
         rates[SEARCH] = _rate(prices["web_searches_kcount"], -3)
     elif prices.get("requests_kcount") is not None:
         rates[SEARCH] = Rate(Decimal(0))  # the fee per request is the fee for its searches
+    if prices.get("storage_searches_kcount") is not None:
+        rates["file_searches"] = _rate(prices["storage_searches_kcount"], -3)
+    if prices.get("input_mchars") is not None:
+        rates[CHARACTERS] = _rate(prices["input_mchars"], -6)
     by_hour = prices.get("input_audio_hours") or prices.get("audio_hours")
     if by_hour is not None and "input" not in rates:  # else it is the length of a session
         rates[SOUND] = _rate(by_hour, 0).times(_SECOND)
@@ -64,6 +68,11 @@ def fee_per_request(prices: Mapping[str, Any]) -> Decimal | None:
 def bills_searches_per_request(biller: str, model_id: str) -> bool:
     """Google bills a grounded prompt before Gemini 3, and each search from Gemini 3 on."""
     return biller == "google" and model_id.startswith(("gemini-1", "gemini-2", "gemini-flash-1"))
+
+
+def always_searches(biller: str, model_id: str) -> bool:
+    """OpenAI's models that search before every answer; their usage does not count it."""
+    return biller == "openai" and model_id.endswith(("-search-preview", "-search-api"))
 
 
 def _also_covered(biller: str, model_id: str, name: str) -> tuple[str, ...]:

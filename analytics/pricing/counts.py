@@ -26,6 +26,10 @@ OUTPUT_CLASSES = ("output", "reasoning", "audio_output", "image_output")
 SEARCH = "search"
 SOUND = "audio_seconds"
 """Sound paid for by its length."""
+CHARACTERS = "input_characters"
+"""Text that is spoken, paid for by its length."""
+UNITS = (CHARACTERS, "search_units", "file_searches")
+"""What else price lists, or the user's own prices, may know. All other units have no price."""
 
 _COUNTED = tuple(
     f.name for f in fields(Usage) if f.name.endswith("_tokens") or f.name == "web_searches"
@@ -46,6 +50,7 @@ class Counts:
     output_known: bool
     searches: int
     audio_seconds: Decimal
+    units: dict[str, int]
     contradictions: tuple[str, ...]
     total_input: int
     """All input, which decides the tier of prices that rise with its length."""
@@ -67,6 +72,7 @@ def count(usage: Usage) -> Counts:
         output_known=usage.output_tokens is not None,
         searches=_positive(usage.web_searches),
         audio_seconds=Decimal(str(max(0.0, usage.audio_seconds or 0.0))),
+        units={name: number for name, number in usage.units.items() if number > 0},
         contradictions=tuple(contradictions),
         total_input=_positive(usage.input_tokens) or sum(inputs.values()),
     )

@@ -12,13 +12,14 @@ from datetime import date
 from decimal import Decimal
 from fnmatch import fnmatchcase
 
-from analytics.pricing.counts import SEARCH
+from analytics.pricing.counts import CHARACTERS, SEARCH, SOUND
 from analytics.pricing.rates import Rate, Rates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceOverride:
-    """One `[[prices]]` table. Dollars per million tokens, per request, per search.
+    """One `[[prices]]` table. Dollars per million tokens or characters, per request, per search,
+    per unit, per minute of sound. A price by characters or minutes makes tokens cost nothing.
 
     `provider` None means any; `model` is a glob over the answer's or the request's model, case
     ignored; `valid_from` (the key `from`) is the first day, in UTC, on which it holds. A price
@@ -36,6 +37,10 @@ class PriceOverride:
     cache_write_1h_usd_per_mtok: Decimal | None = None
     per_request_usd: Decimal | None = None
     per_search_usd: Decimal | None = None
+    per_search_unit_usd: Decimal | None = None
+    per_file_search_usd: Decimal | None = None
+    per_audio_minute_usd: Decimal | None = None
+    input_usd_per_mchar: Decimal | None = None
     valid_from: date | None = None
 
 
@@ -80,8 +85,14 @@ def _rates(override: PriceOverride, number: int) -> Rates:
         if usd is not None
         for name in names
     }
-    if override.per_search_usd is not None:
-        by_class[SEARCH] = Rate(override.per_search_usd)
+    each = {
+        SEARCH: override.per_search_usd,
+        "search_units": override.per_search_unit_usd,
+        "file_searches": override.per_file_search_usd,
+        SOUND: override.per_audio_minute_usd and override.per_audio_minute_usd / 60,
+        CHARACTERS: override.input_usd_per_mchar and override.input_usd_per_mchar.scaleb(-6),
+    }
+    by_class |= {name: Rate(usd) for name, usd in each.items() if usd is not None}
     return Rates(
         ref=f"config:prices[{number}]", by_class=by_class, per_request=override.per_request_usd
     )

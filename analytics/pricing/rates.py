@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from analytics.pricing.counts import SEARCH, SOUND, Counts
+from analytics.pricing.counts import CHARACTERS, SEARCH, SOUND, Counts
 
 INPUT_ONLY = frozenset({"embeddings", "rerank", "moderation"})
 """Operations whose answer has no output tokens, whatever the price list says of the model."""
@@ -44,6 +44,10 @@ class Rates:
     per_request: Decimal | None = None
     searches_per_request: bool = False
     """Searches are billed once per request that has any, not each."""
+    always_searches: bool = False
+    """Every request has a search that is billed, whether or not the answer counts it."""
+    unknown: tuple[str, ...] = ()
+    """Classes that every request has and whose price is not known for this one."""
     steps: frozenset[int] = field(init=False)
     """The lengths of input above which some price rises."""
 
@@ -64,21 +68,23 @@ class Sum:
 
 
 def apply(rates: Rates, counts: Counts, operation: str | None) -> Sum:
-    """The cost of the counts. Searches and the request's own fee belong to the input's side."""
+    """The cost of the counts. Fees and units of other kinds belong to the input's side.
+
+    Where something has no price and nothing that has one was used, the sum is not known: it is
+    not zero.
+    """
     if SOUND in rates.by_class:
-        return _by_duration(rates.by_class[SOUND], counts)
+        return _by_measure(rates.by_class[SOUND], counts.audio_seconds, SOUND)
+    if CHARACTERS in rates.by_class:
+        spoken = Decimal(counts.units.get(CHARACTERS, 0))
+        return _by_measure(rates.by_class[CHARACTERS], spoken, CHARACTERS)
     missing: list[str] = []
     length = counts.total_input
-    input_usd = _side(rates, counts.input, counts.input_known, "input", length, missing)
-    output_known = counts.output_known or operation in INPUT_ONLY or "output" not in rates.by_class
-    output_usd = _side(rates, counts.output, output_known, "output", length, missing)
-    if not counts.output_known and not counts.output:
-        output_usd = None
-    if counts.searches:
-        input_usd = _add_searches(rates, counts, input_usd, missing)
-    if rates.per_request is not None:
-        input_usd = (input_usd or Decimal(0)) + rates.per_request
+    input_usd, output_usd = _sides(rates, counts, operation, missing)
+    input_usd = _with_fees(rates, counts, input_usd, missing)
     missing += [f"{side}-contradictory" for side in counts.contradictions]
+    if missing and not input_usd and not output_usd:
+        input_usd = output_usd = None
     return Sum(
         input_usd=input_usd,
         output_usd=output_usd,
@@ -89,14 +95,47 @@ def apply(rates: Rates, counts: Counts, operation: str | None) -> Sum:
     )
 
 
-def _by_duration(rate: Rate, counts: Counts) -> Sum:
-    """A model that is paid by the length of the sound: whatever it counts, tokens cost nothing."""
-    heard = counts.audio_seconds
+def _by_measure(rate: Rate, measured: Decimal, name: str) -> Sum:
+    """A model that is paid by the length of what it hears or speaks: tokens cost nothing."""
     return Sum(
-        input_usd=rate.usd * heard if heard else None,
+        input_usd=rate.usd * measured if measured else None,
         output_usd=None,
-        missing=() if heard else (SOUND,),
+        missing=() if measured else (name,),
     )
+
+
+def _sides(
+    rates: Rates, counts: Counts, operation: str | None, missing: list[str]
+) -> tuple[Decimal | None, Decimal | None]:
+    """Input and output tokens; of an answer that is billed by other units alone, neither."""
+    if counts.units and not (counts.input_known or counts.output_known):
+        return None, None
+    length = counts.total_input
+    input_usd = _side(rates, counts.input, counts.input_known, "input", length, missing)
+    output_known = counts.output_known or operation in INPUT_ONLY or "output" not in rates.by_class
+    output_usd = _side(rates, counts.output, output_known, "output", length, missing)
+    if not counts.output_known and not counts.output:
+        output_usd = None
+    return input_usd, output_usd
+
+
+def _with_fees(
+    rates: Rates, counts: Counts, input_usd: Decimal | None, missing: list[str]
+) -> Decimal | None:
+    """Searches, other units and the request's own fee, added to the input."""
+    if counts.searches:
+        input_usd = _add_searches(rates, counts, input_usd, missing)
+    elif rates.always_searches:
+        missing.append(SEARCH)
+    for name, number in counts.units.items():
+        if name in rates.by_class:
+            input_usd = (input_usd or Decimal(0)) + rates.by_class[name].usd * number
+        else:
+            missing.append(name)
+    if rates.per_request is not None:
+        input_usd = (input_usd or Decimal(0)) + rates.per_request
+    missing += rates.unknown
+    return input_usd
 
 
 def _side(

@@ -1,7 +1,7 @@
 """Streams whose usage nobody told, and how to have it told.
 
-Owns which streams those are and the mend for each client. Refuses to count streams that ended
-early: their usage comes last, so it was never to be had.
+Owns which streams those are. Refuses to count streams that ended early: their usage comes last, so
+it was never to be had.
 """
 
 from __future__ import annotations
@@ -10,32 +10,7 @@ import duckdb
 import polars as pl
 
 from analytics.queries import Selection, condition, frame
-
-_ASKING = ("openai_chat", "openai_completions")
-"""Formats in which a stream tells its usage only where the request asks for it."""
-_BY_CLIENT = (
-    (
-        ("openai/python", "asyncopenai/python", "azureopenai/python", "asyncazureopenai/python"),
-        'pass stream_options={"include_usage": True} (LangChain: stream_usage=True)',
-    ),
-    (
-        ("openai/js", "azureopenai/js", "ai/", "ai-sdk/"),
-        "pass stream_options: { include_usage: true } (AI SDK: includeUsage: true)",
-    ),
-    (
-        ("openai/go", "openai-go"),
-        "set StreamOptions to ChatCompletionStreamOptionsParam{IncludeUsage: openai.Bool(true)}",
-    ),
-    (
-        ("openai/java", "openai-java"),
-        "call streamOptions(ChatCompletionStreamOptions.builder().includeUsage(true).build())",
-    ),
-    (("openai/ruby", "ruby-openai"), "pass stream_options: { include_usage: true }"),
-)
-"""What clients call themselves, in lower case, and their way to ask (the OpenAI API reference,
-"Create chat completion", `stream_options`)."""
-_IN_JSON = 'send "stream_options": {"include_usage": true} with the requests'
-_NOT_TOLD = "the provider tells no usage here: costs rest on estimates, or are missing"
+from analytics.stream_mends import mend
 
 
 def missing_usage(con: duckdb.DuckDBPyConnection, selection: Selection) -> pl.DataFrame:
@@ -67,12 +42,3 @@ ORDER BY without_usage DESC, client NULLS LAST, feature NULLS LAST, provider, di
         *("client", "feature", "provider", "dialect", "streams", "without_usage", "share"),
         *("estimated", "cost_usd", "last_at", "mend"),
     )
-
-
-def mend(client: str | None, provider: str | None, dialect: str | None) -> str:
-    """How such a client has the usage of its streams told."""
-    if dialect not in _ASKING:
-        return _NOT_TOLD
-    name = (client or "").lower()
-    asked = next((how for names, how in _BY_CLIENT if name.startswith(names)), _IN_JSON)
-    return f"{asked}; or set inject_stream_usage = true in [providers.{provider or 'NAME'}]"

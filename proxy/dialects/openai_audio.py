@@ -1,8 +1,8 @@
 """OpenAI audio: sound to text (transcription, translation) and text to speech.
 
 Owns which paths these are and what their counts mean: transcription is billed by tokens or by
-duration, and the output of speech is sound. Refuses to estimate: neither a text nor the length of
-a file says what was billed.
+duration, the output of speech is sound, and some of its models are paid by the characters that they
+speak. Refuses to estimate tokens: neither a text nor the length of a file says what was billed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,13 @@ class OpenAIAudio:
         members, parse_error = read_members(head, body)
         if members.get("stream_format") == "sse":
             members["stream"] = True
-        return common_facts(head, members, parse_error)
+        spoken = members.get("input") if self.operation(head) == "speech" else None
+        return common_facts(
+            head,
+            members,
+            parse_error,
+            input_characters=len(spoken) if isinstance(spoken, str) and not parse_error else None,
+        )
 
     def reply_reader(self, head: ReplyHead) -> ReplyReader:
         speaks = self.operation(head.request) == "speech"

@@ -1,7 +1,7 @@
 """Reranking, as Cohere, Voyage, Jina and others offer it: much alike.
 
-Owns which paths are such and their usage: all tokens are input; search units are no tokens and stay
-in `raw`. Refuses the scores.
+Owns which paths are such and their usage: all tokens are input; some are paid by search units
+instead. Refuses the scores.
 """
 
 from __future__ import annotations

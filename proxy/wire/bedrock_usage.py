@@ -43,6 +43,21 @@ def converse_usage(raw: Any) -> Usage | None:
     )
 
 
+def guardrail_units(trace: Any) -> int:
+    """The text units that guardrails billed beside the tokens, as the trace of an answer tells."""
+    if isinstance(trace, list):
+        return sum(map(guardrail_units, trace))
+    if not isinstance(trace, dict):
+        return 0
+    metrics = trace.get("invocationMetrics")
+    used = metrics.get("usage") if isinstance(metrics, dict) else None
+    if isinstance(used, dict):
+        return sum(
+            count(number) or 0 for name, number in used.items() if name.endswith("PolicyUnits")
+        )
+    return sum(map(guardrail_units, trace.values()))
+
+
 def usage_in_headers(headers: Mapping[str, str]) -> Usage | None:
     """The usage that the answer's headers tell."""
     raw = {name: int(text) for name in _HEADERS if (text := headers.get(name, "")).isdecimal()}

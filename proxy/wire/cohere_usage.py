@@ -1,6 +1,7 @@
 """Usage as Cohere tells it: what a call used, and what of it is billed.
 
-Owns which of the two counts. Refuses search units, which are no tokens: they stay in `raw`.
+Owns which of the two counts, and the search units of a rerank, which are billed though they are
+no tokens.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ def cohere_usage(raw: Any) -> Usage | None:
     if not counted:
         return None
     images = count(counted.get("image_tokens"))
+    searched = count(billed.get("search_units"))
     return Usage(
         input_tokens=total(count(counted.get("input_tokens")), images),
         output_tokens=count(counted.get("output_tokens")),
         cache_read_tokens=count(raw.get("cached_tokens")),
         image_input_tokens=images,
+        units={"search_units": searched} if searched else {},
         raw={name: value for name, value in raw.items() if name not in ("api_version", "warnings")},
     )
 

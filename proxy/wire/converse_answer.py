@@ -7,10 +7,11 @@ Refuses to know framings, gaps and statuses; the dialects that speak this form d
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from proxy.facts import Usage
-from proxy.wire.bedrock_usage import converse_usage
+from proxy.wire.bedrock_usage import converse_usage, guardrail_units
 from proxy.wire.words import plain, word
 
 _PROVIDER_RUNS = "server_tool_use"
@@ -58,7 +59,10 @@ class ConverseAnswer:
 
     @property
     def usage(self) -> Usage | None:
-        return converse_usage(self._metadata.get("usage"))
+        usage = converse_usage(self._metadata.get("usage"))
+        trace = _object(self._metadata.get("trace"))
+        units = guardrail_units(trace.get("guardrail")) if usage else 0
+        return replace(usage, units={"guardrail_units": units}) if usage and units else usage
 
     @property
     def _all_calls_seen(self) -> bool:

@@ -163,7 +163,23 @@ class _Answer:
         if searches is None:
             searches = sum(_is_search(item) for item in output) or None
         raw = usage.raw if not _says_something(aside) else {**usage.raw, "tool_usage": aside}
-        return replace(usage, web_searches=searches, raw=raw)
+        return replace(usage, web_searches=searches, units=_units(output), raw=raw)
+
+
+def _units(output: list[dict[str, Any]]) -> dict[str, int]:
+    """What the provider's own tools did that is billed beside the tokens."""
+    kinds = [item.get("type") for item in output]
+    containers = {
+        word(item.get("container_id")) or ""
+        for item in output
+        if item.get("type") == "code_interpreter_call"
+    }
+    units = {
+        "file_searches": kinds.count("file_search_call"),
+        "code_containers": len(containers),
+        "generated_images": kinds.count("image_generation_call"),
+    }
+    return {name: number for name, number in units.items() if number}
 
 
 def _reported_searches(aside: Any) -> int | None:

@@ -17,7 +17,7 @@ from proxy.wire.counts import total
 
 _TOTALS = ("input_tokens", "output_tokens")
 _PARTS = tuple(
-    f.name for f in fields(Usage) if f.name not in (*_TOTALS, "cost_usd", "raw", "passes")
+    f.name for f in fields(Usage) if f.name not in (*_TOTALS, "units", "cost_usd", "raw", "passes")
 )
 
 
@@ -62,9 +62,13 @@ def _sum(usages: Sequence[Usage], raw: Any, passes: tuple[Pass, ...] = ()) -> Us
         counts[name] = None if None in given else sum(given)
     for name in _PARTS:
         counts[name] = total(*(getattr(usage, name) for usage in usages))
+    units: Counter[str] = Counter()
+    for usage in usages:
+        units.update(usage.units)
     costs = [usage.cost_usd for usage in usages]
     return Usage(
         **counts,
+        units=dict(units),
         cost_usd=None if None in costs else sum((c for c in costs if c is not None), Decimal(0)),
         raw=raw,
         passes=passes,

@@ -282,6 +282,7 @@ def test_usage_survives_the_way_through_the_columns() -> None:
         image_input_tokens=3,
         cached_audio_input_tokens=1,
         audio_seconds=2.5,
+        units={"search_units": 2},
         cost_usd=Decimal("0.5"),
         raw={"a": 1},
         passes=(Pass(model="small", usage=Usage(input_tokens=4, raw={"b": 2})),),

@@ -27,6 +27,7 @@ FULL = Reading(
             input_tokens=0,
             output_tokens=3,
             cost_usd=Decimal("0.000000000001"),
+            units={"search_units": 2},
             raw={"in": 0},
             passes=(Pass(model="small", usage=Usage(input_tokens=1)),),
         ),

@@ -85,6 +85,14 @@ def _openai_media() -> Iterator[Said]:
     speech = {"type": "speech.audio.done", "usage": {"input_tokens": 6, "output_tokens": 40}}
     asked = {"model": "gpt-4o-mini-tts", "input": "Hello.", "stream_format": "sse"}
     yield _streamed("openai", "speech", "/v1/audio/speech", asked, [speech], done=False)
+    yield Said(
+        provider="openai",
+        endpoint="speech by characters",
+        target="/v1/audio/speech",
+        request=_json({"model": "tts-1", "input": "Hello."}),
+        answer=b"ID3 no words",
+        headers={"content-type": "audio/mpeg"},
+    )
     asked = {"model": "omni-moderation-latest", "input": "Hello."}
     flags = {"id": "m-1", "model": "omni-moderation-latest", "results": [{"flagged": False}]}
     yield _plain("openai", "moderations", "/v1/moderations", asked, flags)

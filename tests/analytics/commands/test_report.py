@@ -155,3 +155,18 @@ def test_a_prompt_cannot_steer_the_terminal(run: Function, post: Function) -> No
     assert "+\\x1b[2J two\\u202e" in shown
     assert "\x1b" not in shown
     assert "\x1b" not in run("report", "prompts", "--format", "json").out
+
+
+def test_missing_usage_names_the_client_and_its_line_of_code(run: Function, post: Function) -> None:
+    stream = {"stream": True, "client": "OpenAI/Python 3.54.0", "dialect": "openai_chat"}
+    post(stream, {**stream, "usage_source": "provider", "cost_status": "priced"})
+    out = run("report", "missing-usage").out
+    assert "OpenAI/Python 3.54.0" in out
+    assert 'stream_options={"include_usage": True}' in out
+    assert "ChatOpenAI(..., stream_usage=True)" in out
+    assert "inject_stream_usage" in out
+
+
+def test_without_missing_usage_it_says_so(run: Function, post: Function) -> None:
+    post({"stream": True, "usage_source": "provider", "cost_status": "priced"})
+    assert "Every completed stream reported its usage." in run("report", "missing-usage").out

@@ -1,7 +1,8 @@
 """List prices in dollars, as the providers publish them.
 
-Expected amounts are written out from the providers' pricing pages, never taken from the library
-that the code under test reads.
+Expected amounts are written out by hand as widely published, never taken from the library that the
+code under test reads. Which of the providers' pages were seen, and what they say, is told in
+`test_published_prices`.
 """
 
 from __future__ import annotations
@@ -245,11 +246,11 @@ def test_audio_is_charged_as_audio(cost: CostOf) -> None:
 
 
 def test_audio_without_a_price_of_its_own_makes_the_cost_partial(cost: CostOf) -> None:
-    # gpt-4o-audio-preview: text 2.50 / 10; its audio price is not in the list
+    # gpt-4o-mini-audio-preview: text 0.15 / 0.60; its audio price is not in the list
     counts = {"input_tokens": 1000, "audio_input_tokens": 900, "output_tokens": 100}
-    bill = cost("openai", "gpt-4o-audio-preview", **counts)
+    bill = cost("openai", "gpt-4o-mini-audio-preview", **counts)
     assert bill.cost_status == "partial"
-    assert bill.cost_usd == mtok(100, "2.50") + mtok(100, "10")
+    assert bill.cost_usd == mtok(100, "0.15") + mtok(100, "0.60")
     assert bill.price_ref is not None
     assert "missing=audio_input" in bill.price_ref
 
@@ -307,8 +308,9 @@ def test_searches_without_a_price_make_the_cost_partial(cost: CostOf) -> None:
 
 
 def test_a_fee_per_request_is_charged_once(cost: CostOf) -> None:
-    # docs.perplexity.ai, last published: sonar-pro 3 / 15 and 14 per 1,000 requests
-    bill = cost("perplexity", "sonar-pro", input_tokens=1000, output_tokens=100, web_searches=2)
+    # docs.perplexity.ai, last published: sonar-pro 3 / 15 and 14 per 1,000 requests of high context
+    counts = {"input_tokens": 1000, "output_tokens": 100, "web_searches": 2}
+    bill = cost("perplexity", "sonar-pro", raw={"search_context_size": "high"}, **counts)
     assert bill.cost_usd == mtok(1000, "3") + mtok(100, "15") + Decimal("0.014")
     assert bill.cost_status == "priced"
 

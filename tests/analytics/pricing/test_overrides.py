@@ -80,3 +80,25 @@ def test_a_class_the_users_prices_leave_out_makes_the_cost_partial(cost: CostOf)
     bill = cost("x", "m", book=book, **counts)
     assert (bill.cost_usd, bill.cost_status) == (mtok(400, "1"), "partial")
     assert bill.price_ref == "config:prices[0] missing=cache_read"
+
+
+def test_units_minutes_and_characters_have_prices_of_their_own(cost: CostOf) -> None:
+    book = PriceBook(
+        [
+            override("rerank-*", per_search_unit_usd="0.002"),
+            override("gpt-*", input_usd_per_mtok="1", per_file_search_usd="0.0025"),
+            override("ear", per_audio_minute_usd="0.006"),
+            override("voice", input_usd_per_mchar="15"),
+        ]
+    )
+
+    def usd(model: str, operation: str, **counts: Any) -> tuple[Decimal | None, str | None]:
+        bill = cost("x", model, book=book, operation=operation, **counts)
+        return bill.cost_usd, bill.cost_status
+
+    assert usd("rerank-9", "rerank", units={"search_units": 2}) == (Decimal("0.004"), "priced")
+    counts = {"input_tokens": 0, "output_tokens": 0, "units": {"file_searches": 2}}
+    assert usd("gpt-9", "chat", **counts) == (Decimal("0.005"), "priced")
+    assert usd("ear", "transcription", audio_seconds=90) == (Decimal("0.009"), "priced")
+    spoken = {"units": {"input_characters": 2000}}
+    assert usd("voice", "speech", **spoken) == (Decimal("0.03"), "priced")

@@ -1,6 +1,9 @@
 """Every class of usage, in dollars worked out by hand from the page on which its price stands.
 
-Each case is one call. Prices are dollars per million tokens unless the comment says otherwise.
+Each case is one call and names its page, a key of `PAGES`. Prices in comments are dollars per
+million tokens unless they say otherwise. What is said of a page is what a stored copy of it was
+seen to say; the copies bear no date of their own unless one is given. A case whose page was not
+seen says so: its dollars are those of the price list, worked out by hand.
 """
 
 from __future__ import annotations
@@ -13,40 +16,81 @@ from typing import Any, NamedTuple
 import pytest
 
 from analytics.prices import Cost, PriceBook, PriceOverride
-from analytics.pricing.counts import INPUT_CLASSES, OUTPUT_CLASSES, SEARCH, SOUND, count
+from analytics.pricing.counts import INPUT_CLASSES, OUTPUT_CLASSES, SEARCH, SOUND, UNITS, count
 from proxy.facts import Pass, Usage
 from proxy.wire.openai_usage import read_usage
 
 CostOf = Callable[..., Cost]
+
+OPENAI = "https://developers.openai.com/api/docs/models/"
+NOT_SEEN = "as listed by genai-prices; page not seen"
+PAGES = {
+    "gpt-5": OPENAI + "gpt-5-codex, beside it GPT-5: 1.25, cached 0.125, output 10",
+    "priority": "https://openai.com/api-priority-processing/: GPT-5 2.50 / 0.25 / 20, GPT-4.1 3.50 "
+    "/ 0.875 / 14",
+    "realtime": OPENAI + "gpt-realtime-1.5.md: text 4 / 0.40 / 16, sound 32 / 0.40 / 64, "
+    "images 5 / 0.50",
+    "audio": OPENAI + "gpt-4o-audio-preview.md: text 2.50 / 10, sound 40 / 80",
+    "image-1": OPENAI + "gpt-image-1, a copy from after 2026-10-23: text 5 / 1.25, images read "
+    "10 / 2.50, made 40",
+    "embedding-3": OPENAI + "text-embedding-3-large.md: 0.13",
+    "whisper": OPENAI + "whisper-1.md: 0.006 a minute",
+    "realtime-whisper": OPENAI + "gpt-realtime-whisper.md: 0.017 a minute",
+    "tts": OPENAI + "tts-1: 15 per million characters, TTS-1 HD 30",
+    "claude": "https://docs.anthropic.com/en/docs/about-claude/pricing and models/overview: "
+    "Sonnet 4.5 3, writes 3.75 (5 minutes) and 6 (an hour), reads 0.30, output 15; batch: "
+    "Sonnet 4 1.50 / 7.50, Haiku 3 0.125 / 0.625; long context: Sonnet 4 above 200K input tokens "
+    "6 / 22.50",
+    "sonnet-5-5": "https://platform.claude.com/docs/zh-CN/models/sonnet-5-5/overview, a copy from "
+    "before 2026-10-07: 2, writes 2.50 and 4, reads 0.20, output 10; batch half",
+    "gemini-2025": "https://ai.google.dev/gemini-api/docs/pricing, a copy of spring 2025: 2.5 Pro "
+    "1.25 / 10 up to 200k tokens of prompt and 2.50 / 15 above; grounding 35 per 1,000 requests; "
+    "an image is 1,290 tokens at 30; 2.5 Flash Native Audio text 0.50 / 2, sound and film 3 / 12",
+    "gemini-2026": "the same page, as transcribed on 2026-10-07: 2.5 Flash 0.30, sound 1.00; "
+    "3 Pro Image, images made 120; Embedding 2 0.20; grounding from Gemini 3 on 14 per 1,000; "
+    "3.8 Flash 0.75 / 3.75 through 2026-12-31, then 1.50 / 7.50",
+    "deepseek-2025": "https://api-docs.deepseek.com/quick_start/pricing, a copy of August 2025: "
+    "until 2025-09-05 16:00 UTC deepseek-chat 0.27 / 0.07 / 1.10, 16:30-00:30 UTC half; then both "
+    "names 0.56 / 0.07 / 1.68",
+    "deepseek-2026": "the same page in autumn 2026: deepseek-flash 0.15 / 0.003 / 0.60, "
+    "deepseek-v4-pro 0.66 / 0.022 / 1.98, peak hours double",
+    "sonar": "https://docs.perplexity.ai/docs/legacy/sonar/models/sonar: 1 / 1, and 5, 8 or 12 per "
+    "1,000 requests (low, medium, high context); its own example: 9 in, 402 out, low",
+    "grok-3": "https://docs.x.ai/docs/models, a copy of 2025-06-02: 3, cached 0.75, output 15",
+    "groq-speech": "https://console.groq.com/docs/speech-text: whisper-large-v3-turbo 0.04 an hour",
+    "voyage": "https://docs.voyageai.com/pricing: voyage-3 0.06",
+    "": NOT_SEEN,
+}
 
 
 class Call(NamedTuple):
     """What was called, what it used, and what the page says it costs."""
 
     name: str
+    page: str
     provider: str
     model: str
     usd: str
-    counts: dict[str, int | float]
+    counts: dict[str, Any]
     more: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
 
 CALLS = [
-    # openai.com/api/pricing: gpt-4o 2.50, cached 1.25, output 10
     Call(
         "input, cached read, output",
-        *("openai", "gpt-4o", "0.003375"),
+        "gpt-5",
+        *("openai", "gpt-5", "0.0020125"),
         {"input_tokens": 1100, "cache_read_tokens": 100, "output_tokens": 75},
     ),
-    # openai.com/api/pricing: o4-mini output 4.40, reasoning counted in it
     Call(
-        "reasoning",
-        *("openai", "o4-mini", "0.0044"),
+        "reasoning, which is output",
+        "gpt-5",
+        *("openai", "gpt-5", "0.01"),
         {"input_tokens": 0, "output_tokens": 1000, "reasoning_tokens": 900},
     ),
-    # claude.com/pricing: Sonnet 4.5 3 / 15, cache writes 3.75 (5 min) and 6 (1 h), reads 0.30
     Call(
         "writes for five minutes and for an hour",
+        "claude",
         *("anthropic", "claude-sonnet-4-5", "0.01368"),
         {
             "input_tokens": 3600,
@@ -56,37 +100,65 @@ CALLS = [
             "output_tokens": 50,
         },
     ),
-    # ai.google.dev/pricing: Gemini 2.5 Pro beyond 200,000 tokens 2.50 / 15
     Call(
-        "a long prompt",
+        "the longest prompt at the short price",
+        "claude",
+        *("anthropic", "claude-sonnet-4-20250514", "0.615"),
+        {"input_tokens": 200_000, "output_tokens": 1000},
+        {"at": datetime(2025, 11, 2, tzinfo=UTC)},
+    ),
+    Call(
+        "a long prompt, most of it cached",
+        "claude",
+        *("anthropic", "claude-sonnet-4-20250514", "0.142506"),
+        {"input_tokens": 200_001, "cache_read_tokens": 200_000, "output_tokens": 1000},
+        {"at": datetime(2025, 11, 2, tzinfo=UTC)},
+    ),
+    Call(
+        "a long prompt to Gemini",
+        "gemini-2025",
         *("gemini", "gemini-2.5-pro", "0.76500"),
         {"input_tokens": 300_000, "output_tokens": 1000},
     ),
-    # openai.com/api/pricing, Batch: gpt-4o 1.25 / 5
     Call(
         "batch",
-        *("openai", "gpt-4o", "0.00175"),
+        "claude",
+        *("anthropic", "claude-3-haiku-20240307", "0.0001875"),
         {"input_tokens": 1000, "output_tokens": 100},
         {"tier": "batch"},
     ),
-    # platform.openai.com/docs/pricing, Flex: gpt-5 0.625 / 5
     Call(
-        "flex",
+        "batch and cache together",
+        "sonnet-5-5",
+        *("anthropic", "claude-sonnet-5-5", "0.00055"),
+        {"input_tokens": 1000, "cache_read_tokens": 1000, "output_tokens": 90},
+        {"tier": "batch", "at": datetime(2026, 10, 6, tzinfo=UTC)},
+    ),
+    Call(
+        "flex",  # gpt-5 0.625 / 5
+        "",
         *("openai", "gpt-5", "0.001125"),
         {"input_tokens": 1000, "output_tokens": 100},
         {"tier": "flex"},
     ),
-    # platform.openai.com/docs/pricing, Priority: gpt-5 2.50 / 20
     Call(
+        "priority",
         "priority",
         *("openai", "gpt-5", "0.0045"),
         {"input_tokens": 1000, "output_tokens": 100},
         {"tier": "priority"},
     ),
-    # platform.openai.com/docs/pricing: gpt-realtime text 4 / 16, audio 32 / 64, cached audio 0.40
+    Call(
+        "priority, half of it cached",
+        "priority",
+        *("openai", "gpt-4.1", "0.0035875"),
+        {"input_tokens": 1000, "cache_read_tokens": 500, "output_tokens": 100},
+        {"tier": "priority"},
+    ),
     Call(
         "sound in and out",
-        *("openai", "gpt-realtime", "0.05284"),
+        "realtime",
+        *("openai", "gpt-realtime-1.5", "0.05284"),
         {
             "input_tokens": 1000,
             "audio_input_tokens": 800,
@@ -96,9 +168,9 @@ CALLS = [
             "audio_output_tokens": 450,
         },
     ),
-    # ai.google.dev/pricing: Gemini 2.5 Flash Native Audio text 0.50 / 2, sound and film 3 / 12
     Call(
         "a live turn of sound, film and words",
+        "gemini-2025",
         *("gemini", "gemini-2.5-flash-native-audio-preview-09-2025", "0.0082"),
         {
             "input_tokens": 1800,
@@ -109,9 +181,26 @@ CALLS = [
         },
         {"operation": "realtime"},
     ),
-    # platform.openai.com/docs/pricing: gpt-image-1 text 5, images read 10, images made 40
+    Call(
+        "sound in chat completions",
+        "audio",
+        *("openai", "gpt-4o-audio-preview", "0.0526"),
+        {
+            "input_tokens": 1000,
+            "audio_input_tokens": 900,
+            "output_tokens": 235,
+            "audio_output_tokens": 200,
+        },
+    ),
+    Call(
+        "sound read by Gemini",
+        "gemini-2026",
+        *("gemini", "gemini-2.5-flash", "0.00106"),
+        {"input_tokens": 1200, "audio_input_tokens": 1000, "output_tokens": 0},
+    ),
     Call(
         "images in and out",
+        "image-1",
         *("openai", "gpt-image-1", "0.0433"),
         {
             "input_tokens": 460,
@@ -119,60 +208,153 @@ CALLS = [
             "output_tokens": 1000,
             "image_output_tokens": 1000,
         },
-        {"operation": "image_generation"},
+        {"operation": "image_generation", "at": datetime(2026, 10, 1, tzinfo=UTC)},
     ),
-    # ai.google.dev/pricing: Gemini 2.5 Flash Image, images made 30, text in 0.30
     Call(
         "an image as part of an answer",
-        *("gemini", "gemini-2.5-flash-image", "0.03873"),
-        {"input_tokens": 100, "output_tokens": 1290, "image_output_tokens": 1290},
+        "gemini-2025",
+        *("gemini", "gemini-2.5-flash-image", "0.0387"),
+        {"input_tokens": 0, "output_tokens": 1290, "image_output_tokens": 1290},
     ),
-    # claude.com/pricing: web search 10 per 1,000
     Call(
-        "searches",
+        "an image of the next generation",
+        "gemini-2026",
+        *("gemini", "gemini-3-pro-image-preview", "0.12"),
+        {"input_tokens": 0, "output_tokens": 1000, "image_output_tokens": 1000},
+    ),
+    Call(
+        "searches",  # 10 per 1,000 searches
+        "",
         *("anthropic", "claude-sonnet-4-5", "0.023"),
         {"input_tokens": 1000, "output_tokens": 0, "web_searches": 2},
     ),
-    # openai.com/api/pricing: text-embedding-3-large 0.13
+    Call(
+        "a grounded prompt, however many searches",
+        "gemini-2025",
+        *("gemini", "gemini-2.5-flash", "0.035"),
+        {"input_tokens": 0, "output_tokens": 0, "web_searches": 3},
+    ),
+    Call(
+        "each search, from Gemini 3 on",
+        "gemini-2026",
+        *("gemini", "gemini-3-flash-preview", "0.042"),
+        {"input_tokens": 0, "output_tokens": 0, "web_searches": 3},
+    ),
     Call(
         "embeddings",
+        "embedding-3",
         *("openai", "text-embedding-3-large", "0.000130"),
         {"input_tokens": 1000},
         {"operation": "embeddings"},
     ),
-    # platform.openai.com/docs/pricing: whisper-1 0.006 a minute
+    Call(
+        "embeddings of Gemini",
+        "gemini-2026",
+        *("gemini", "gemini-embedding-2", "0.0002"),
+        {"input_tokens": 1000},
+        {"operation": "embeddings"},
+    ),
+    Call(
+        "embeddings of Voyage",
+        "voyage",
+        *("voyageai", "voyage-3", "0.00006"),
+        {"input_tokens": 1000},
+        {"operation": "embeddings"},
+    ),
     Call(
         "transcription by the minute",
+        "whisper",
         *("openai", "whisper-1", "0.009"),
         {"audio_seconds": 90},
         {"operation": "transcription"},
     ),
-    # groq.com/pricing: whisper-large-v3-turbo 0.04 an hour
+    Call(
+        "transcription as it is spoken",
+        "realtime-whisper",
+        *("openai", "gpt-realtime-whisper", "0.017"),
+        {"audio_seconds": 60},
+        {"operation": "transcription"},
+    ),
     Call(
         "transcription by the hour",
+        "groq-speech",
         *("groq", "whisper-large-v3-turbo", "0.0004"),
         {"audio_seconds": 36.0},
         {"operation": "transcription"},
     ),
-    # platform.openai.com/docs/pricing: gpt-4o-transcribe audio 6, text in 2.50, out 10
+    # The model's own page has 2.50 under "Audio tokens", the list 6.00, from a page not seen.
     Call(
         "transcription by tokens",
+        "",
         *("openai", "gpt-4o-transcribe", "0.00875"),
         {"input_tokens": 1100, "audio_input_tokens": 1000, "output_tokens": 250},
         {"operation": "transcription"},
     ),
-    # docs.perplexity.ai/getting-started/pricing: sonar 1 / 1, 12 per 1,000 requests (high context)
     Call(
-        "a fee per request",
-        *("perplexity", "sonar", "0.0131"),
-        {"input_tokens": 1000, "output_tokens": 100},
+        "speech by the character",
+        "tts",
+        *("openai", "tts-1", "0.0615"),
+        {"units": {"input_characters": 4100}},
+        {"operation": "speech"},
     ),
-    # docs.voyageai.com/docs/pricing: voyage-3.5 0.06
     Call(
-        "embeddings of another provider",
-        *("voyageai", "voyage-3.5", "0.00006"),
-        {"input_tokens": 1000},
-        {"operation": "embeddings"},
+        "better speech by the character",
+        "tts",
+        *("openai", "tts-1-hd", "0.03"),
+        {"units": {"input_characters": 1000}},
+        {"operation": "speech"},
+    ),
+    Call(
+        "searches of files",  # 2.50 per 1,000
+        "",
+        *("openai", "gpt-5", "0.00725"),
+        {"input_tokens": 1000, "output_tokens": 100, "units": {"file_searches": 2}},
+    ),
+    Call(
+        "a fee per request, as the page works it out",
+        "sonar",
+        *("perplexity", "sonar", "0.005411"),
+        {"input_tokens": 9, "output_tokens": 402, "raw": {"search_context_size": "low"}},
+    ),
+    Call(
+        "a fee per request with much context",
+        "sonar",
+        *("perplexity", "sonar", "0.0131"),
+        {"input_tokens": 1000, "output_tokens": 100, "raw": {"search_context_size": "high"}},
+    ),
+    Call(
+        "half price at night",
+        "deepseek-2025",
+        *("deepseek", "deepseek-chat", "0.00019"),
+        {"input_tokens": 1000, "output_tokens": 100},
+        {"at": datetime(2025, 9, 5, 0, 29, tzinfo=UTC)},
+    ),
+    Call(
+        "no night any more",
+        "deepseek-2025",
+        *("deepseek", "deepseek-reasoner", "0.000483"),
+        {"input_tokens": 1000, "cache_read_tokens": 500, "output_tokens": 100},
+        {"at": datetime(2025, 9, 6, 17, tzinfo=UTC)},
+    ),
+    Call(
+        "a peak hour",
+        "deepseek-2026",
+        *("deepseek", "deepseek-flash", "0.000273"),
+        {"input_tokens": 1000, "cache_read_tokens": 500, "output_tokens": 100},
+        {"at": datetime(2026, 11, 3, 3, 59, 59, tzinfo=UTC)},
+    ),
+    Call(
+        "behind the peak",
+        "deepseek-2026",
+        *("deepseek", "deepseek-flash", "0.0001365"),
+        {"input_tokens": 1000, "cache_read_tokens": 500, "output_tokens": 100},
+        {"at": datetime(2026, 11, 3, 4, 0, 0, tzinfo=UTC)},
+    ),
+    Call(
+        "a cache of another provider",
+        "grok-3",
+        *("xai", "grok-3", "0.002625"),
+        {"input_tokens": 1000, "cache_read_tokens": 1000, "output_tokens": 125},
     ),
 ]
 
@@ -190,8 +372,92 @@ def test_every_class_has_a_call() -> None:
         used |= counts.input.keys() | counts.output.keys()
         used |= {SEARCH} if counts.searches else set()
         used |= {SOUND} if counts.audio_seconds else set()
-    # Images read from a cache: gpt-image-1 alone has a price, and no answer counts them.
-    assert {*INPUT_CLASSES, *OUTPUT_CLASSES, SEARCH, SOUND} - used == {"cached_image_input"}
+        used |= counts.units.keys()
+    # Images read from a cache: few models have a price, and no answer counts them. Search units:
+    # Cohere's page (2026-10-18) has no price for them, so only the user's own.
+    without = {"cached_image_input", "search_units"}
+    assert {*INPUT_CLASSES, *OUTPUT_CLASSES, SEARCH, SOUND, *UNITS} - used == without
+
+
+def test_every_page_is_used_and_known() -> None:
+    assert {call.page for call in CALLS} == PAGES.keys()
+
+
+def test_a_price_that_is_announced_holds_from_its_day(cost: CostOf) -> None:
+    # PAGES["gemini-2026"]
+    for day, usd in (
+        (datetime(2026, 12, 31, 23, tzinfo=UTC), "0.75"),
+        (datetime(2027, 1, 1, tzinfo=UTC), "1.5"),
+    ):
+        bill = cost("gemini", "gemini-3.8-flash", at=day, input_tokens=10**6, output_tokens=0)
+        assert bill.cost_usd == Decimal(usd)
+
+
+@pytest.mark.parametrize(
+    ("at", "usd"),
+    [
+        (datetime(2026, 8, 3, 2, tzinfo=UTC), "0.435"),  # a Monday before there were peaks
+        (datetime(2026, 11, 6, 2, tzinfo=UTC), "1.32"),  # a Friday
+        (datetime(2026, 11, 7, 2, tzinfo=UTC), "0.66"),  # a Saturday
+        (datetime(2026, 11, 8, 7, tzinfo=UTC), "0.66"),  # a Sunday
+        (datetime(2026, 11, 9, 7, tzinfo=UTC), "1.32"),  # a Monday
+    ],
+)
+def test_peaks_have_their_days(cost: CostOf, at: datetime, usd: str) -> None:
+    # PAGES["deepseek-2026"]; before 2026-08-16 the page had 0.435 at all hours
+    bill = cost("deepseek", "deepseek-v4-pro", at=at, input_tokens=10**6, output_tokens=0)
+    assert bill.cost_usd == Decimal(usd)
+
+
+def test_an_amended_price_names_its_page(cost: CostOf) -> None:
+    at = datetime(2025, 9, 10, tzinfo=UTC)
+    bill = cost("deepseek", "deepseek-chat", at=at, input_tokens=1, output_tokens=1)
+    assert bill.price_ref is not None
+    assert bill.price_ref.endswith("from=2025-09-05 page=api-docs.deepseek.com")
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "operation", "counts", "missing"),
+    [
+        ("openai", "gpt-5", "chat", {"units": {"code_containers": 1}}, "code_containers"),
+        ("openai", "gpt-5", "chat", {"units": {"generated_images": 2}}, "generated_images"),
+        (
+            "bedrock",
+            "amazon.nova-lite-v1:0",
+            "chat",
+            {"units": {"guardrail_units": 3}},
+            "guardrail",
+        ),
+        ("openai", "gpt-4o-search-preview", "chat", {}, "search"),
+        ("perplexity", "sonar-pro", "chat", {}, "request"),
+    ],
+)
+def test_what_is_billed_beside_tokens_and_has_no_price_makes_the_cost_partial(
+    cost: CostOf, provider: str, model: str, operation: str, counts: dict[str, Any], missing: str
+) -> None:
+    tokens = {"input_tokens": 1000, "output_tokens": 100}
+    bill = cost(provider, model, operation=operation, **tokens, **counts)
+    assert bill.cost_status == "partial"
+    assert bill.cost_usd
+    assert f"missing={missing}" in (bill.price_ref or "")
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "operation", "counts"),
+    [
+        ("cohere", "rerank-v3.5", "rerank", {"units": {"search_units": 1}}),
+        ("cohere", "command-r", "rerank", {"units": {"search_units": 1}}),
+        ("openai", "gpt-4o-mini-tts", "speech", {"units": {"input_characters": 9}}),
+        ("openai", "tts-1", "speech", {"input_tokens": 9, "output_tokens": 9}),
+        ("azure", "gpt-4o", "chat", {"input_tokens": 9, "output_tokens": 0}),
+    ],
+)
+def test_where_nothing_that_was_used_has_a_price_the_cost_is_unknown_and_not_zero(
+    cost: CostOf, provider: str, model: str, operation: str, counts: dict[str, Any]
+) -> None:
+    tier = "batch" if provider == "azure" else None
+    bill = cost(provider, model, operation=operation, tier=tier, **counts)
+    assert (bill.cost_usd, bill.cost_status) == (None, "unpriced")
 
 
 def test_a_pass_of_another_model_costs_that_models_price(cost: CostOf) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +13,8 @@ import pytest
 from analytics import rows, store
 from analytics.found import Records
 from analytics.queries import Selection
-from analytics.queries.missing_usage import mend, missing_usage
+from analytics.queries.missing_usage import missing_usage
+from analytics.stream_mends import MENDS, mend
 from proxy.exchange import Exchange
 
 AT = datetime(2026, 11, 10, 12, tzinfo=UTC)
@@ -94,3 +96,49 @@ def test_each_client_has_its_own_mend(client: str | None, words: str) -> None:
 
 def test_where_asking_does_not_help_nothing_is_promised() -> None:
     assert "include_usage" not in mend("OpenAI/Python 3.54.0", "ollama", "ollama")
+
+
+def test_the_table_is_what_counting_by_hand_gives(tmp_path: Path) -> None:
+    dice = Random(7)
+    exchanges = [
+        stream(
+            stream=dice.choice([True, True, False, None]),
+            outcome=dice.choice(["completed", "completed", "client_disconnected"]),
+            client=dice.choice(["OpenAI/Python 3.54.0", "ai/7 x", None]),
+            feature=dice.choice(["chat", None]),
+            provider=dice.choice(["openai", "groq"]),
+            **dice.choice(
+                [PROVIDED, ESTIMATED, {"cost_status": None}, {"cost_status": "unpriced"}]
+            ),
+        )
+        for _ in range(400)
+    ]
+    counted: dict[tuple[Any, ...], list[Any]] = {}
+    for each in exchanges:
+        if not each.stream or each.outcome != "completed" or each.cost_status is None:
+            continue
+        of = counted.setdefault((each.client, each.feature, each.provider), [0, 0, 0, Decimal(0)])
+        of[0] += 1
+        if each.usage_source != "provider":
+            of[1] += 1
+        if each.usage_source == "estimated":
+            of[2] += 1
+            of[3] += each.cost_usd
+    expected = {key: of for key, of in counted.items() if of[1]}
+    found = told(tmp_path / "meterline.duckdb", *exchanges)
+    keys = found.select("client", "feature", "provider").rows()
+    values = found.select("streams", "without_usage", "estimated", "cost_usd").rows()
+    assert dict(zip(keys, values, strict=True)) == {
+        key: (of[0], of[1], of[2], of[3] if of[2] else None) for key, of in expected.items()
+    }
+    assert found["without_usage"].to_list() == sorted(
+        (of[1] for of in expected.values()), reverse=True
+    )
+
+
+def test_every_line_asks_for_usage_and_every_agent_is_known_once() -> None:
+    assert all("usage" in each.line.lower() for each in MENDS)
+    agents = [agent for each in MENDS for agent in each.agents]
+    assert len(agents) == len(set(agents))
+    assert all(agent == agent.lower() for agent in agents)
+    assert MENDS[-1].agents == ()

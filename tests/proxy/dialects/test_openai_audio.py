@@ -112,3 +112,9 @@ def test_errors_are_read_whatever_their_type():
     facts = answer(SAY, b'{"error": {"code": "no_voice", "message": "Mute."}}', "audio/mpeg", 400)
     assert (facts.error_type, facts.error_message) == ("no_voice", "Mute.")
     assert answer(HEAR, b"too large", "text/html", 413).error_message == "too large"
+
+
+def test_the_length_of_a_text_to_be_spoken_is_known_and_of_a_cut_one_not(reading):
+    assert reading(SAY).request({"model": "t", "input": "Grüße 👋"}).input_characters == 7
+    assert reading(SAY).request(b'{"model": "t", "input": "Hell').input_characters is None
+    assert reading(HEAR).request({"model": "t", "input": "Hello."}).input_characters is None

@@ -192,3 +192,22 @@ def test_usage_at_the_end_of_an_event_that_a_gap_cut_is_read(reading, stream):
     facts = reading(RESPONSES).pieces(body[:cut], None, body[cut + 100 :])
     assert (facts.model, facts.usage.input_tokens) == ("m-1", 9)
     assert facts.tool_call_count is None
+
+
+def test_what_the_providers_tools_did_is_counted(reading):
+    output = [
+        {"type": "file_search_call"},
+        {"type": "file_search_call"},
+        {"type": "code_interpreter_call", "container_id": "c"},
+        {"type": "code_interpreter_call", "container_id": "c"},
+        {"type": "code_interpreter_call", "container_id": "d"},
+        {"type": "image_generation_call"},
+        {"type": "function_call", "name": "look"},
+    ]
+    usage = {"input_tokens": 1, "output_tokens": 1}
+    answer = {"status": "completed", "output": output, "usage": usage}
+    assert reading("/v1/responses").reply(answer).usage.units == {
+        "file_searches": 2,
+        "code_containers": 2,
+        "generated_images": 1,
+    }

@@ -12,6 +12,7 @@ def test_search_units_are_no_tokens(reading):
     meta = {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}}
     facts = reading("/v2/rerank", "cohere").reply({"id": "a", "results": [], "meta": meta})
     assert (facts.usage.input_tokens, facts.usage.web_searches) == (None, None)
+    assert facts.usage.units == {"search_units": 1}
     assert facts.usage.raw == {"billed_units": {"search_units": 1}}
 
 

@@ -5,6 +5,7 @@ import pytest
 from proxy.wire.bedrock_usage import (
     completed_by,
     converse_usage,
+    guardrail_units,
     usage_doubt,
     usage_in_headers,
     usage_in_metrics,
@@ -80,3 +81,11 @@ def test_the_models_own_counts_hold_and_others_fill_what_is_missing():
 def test_what_is_no_usage_is_none(raw):
     assert converse_usage(raw) is None
     assert usage_in_metrics(raw) is None
+
+
+def test_units_of_guardrails_are_those_that_are_billed():
+    used = {"topicPolicyUnits": 1, "wordPolicyUnits": 0, "sensitiveInformationPolicyFreeUnits": 4}
+    assessment = {"invocationMetrics": {"guardrailProcessingLatency": 5, "usage": used}}
+    trace = {"inputAssessment": {"g": assessment}, "outputAssessments": {"g": [assessment] * 2}}
+    assert guardrail_units(trace) == 3
+    assert guardrail_units(None) == guardrail_units({"modelOutput": ["x"]}) == 0

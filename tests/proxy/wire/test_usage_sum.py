@@ -42,3 +42,8 @@ def test_costs_add_up_where_all_are_stated():
     half = Decimal("0.5")
     assert summed([used("a", cost_usd=half)] * 2, "a", None).cost_usd == 1
     assert summed([used("a", cost_usd=half), used("a")], "a", None).cost_usd is None
+
+
+def test_units_add_up_by_name():
+    parts = [used("a", units={"file_searches": 2}), used("a", units={"file_searches": 1, "x": 1})]
+    assert summed(parts, "a", None).units == {"file_searches": 3, "x": 1}
