@@ -159,7 +159,8 @@ def test_a_prompt_cannot_steer_the_terminal(run: Function, post: Function) -> No
 
 def test_missing_usage_names_the_client_and_its_line_of_code(run: Function, post: Function) -> None:
     stream = {"stream": True, "client": "OpenAI/Python 3.54.0", "dialect": "openai_chat"}
-    post(stream, {**stream, "usage_source": "provider", "cost_status": "priced"})
+    silent = {**stream, "usage_source": None, "cost_status": "unpriced"}
+    post(silent, {**stream, "usage_source": "provider", "cost_status": "priced"})
     out = run("report", "missing-usage").out
     assert "OpenAI/Python 3.54.0" in out
     assert 'stream_options={"include_usage": True}' in out
