@@ -1,4 +1,4 @@
-"""What a prompt counts beyond its words, by the providers' published rules.
+"""What a prompt counts beyond its words, by the providers' published rules, else as measured.
 
 Owns the tokens around messages, those of tool definitions and of images. An estimate: what a
 provider adds without saying so is not in it. Refuses to count the words themselves.
@@ -20,8 +20,14 @@ _FRAMED = _CHAT | {"openai_responses"}
 _PER_MESSAGE, _PRIMING = 4, 3
 # The same page, for tools: around a function, its properties, a property, an enumeration.
 _FUNCTION, _PROPERTIES, _PROPERTY, _CHOICES, _CHOICE, _TOOLS_END = 7, 3, 3, -3, 3, 12
-# Claude, "Tool use", pricing: the system prompt that comes with tools, of the current models.
-_CLAUDE_WITH_TOOLS = 346
+# No rule is published for these. Measured on recorded prompts without files or the provider's own
+# tools (half of them for the numbers, the other half to test them): Claude adds a frame to the
+# request and to each message, and with tools a prompt of its own and two fifths of the tokens of
+# their JSON; Amazon's Nova the latter alone.
+_CLAUDE_FRAME, _CLAUDE_PER_MESSAGE = 4, 2
+_CLAUDE_WITH_TOOLS, _CLAUDE_PER_MESSAGE_WITH_TOOLS = 450, 8
+_NOVA_WITH_TOOLS = 346
+_OF_TOOLS_JSON = 0.4
 
 
 def around(document: dict[str, Any], dialect: str | None, model: str | None) -> int:
@@ -30,10 +36,30 @@ def around(document: dict[str, Any], dialect: str | None, model: str | None) -> 
     if dialect in _FRAMED:
         counted += _frames(document)
         counted += tool_tokens(document.get("tools"), model)
-    elif "claude" in (model or "").lower():
-        tools = document.get("tools") or _dict(document.get("toolConfig")).get("tools")
-        counted += _CLAUDE_WITH_TOOLS if tools else 0
+    else:
+        counted += _measured(document, (model or "").lower())
     return counted
+
+
+def _measured(document: dict[str, Any], model: str) -> int:
+    """What Claude and Nova were seen to add; nothing for a model that was not measured."""
+    tools = document.get("tools") or _dict(document.get("toolConfig")).get("tools")
+    messages = len(_list(document.get("messages")))
+    if "claude" in model:
+        if not tools:
+            return _CLAUDE_FRAME + _CLAUDE_PER_MESSAGE * messages
+        return _CLAUDE_WITH_TOOLS + _CLAUDE_PER_MESSAGE_WITH_TOOLS * messages + _written(tools)
+    if "nova" in model and tools:
+        return _NOVA_WITH_TOOLS + _written(tools)
+    return 0
+
+
+def _written(tools: Any) -> int:
+    """The part of the tools' JSON that these models see, in tokens."""
+    try:
+        return round(_OF_TOOLS_JSON * tokens.estimate(orjson.dumps(tools).decode(), None))
+    except orjson.JSONEncodeError:  # nested too deeply, or an integer beyond 64 bits
+        return 0
 
 
 def _frames(document: dict[str, Any]) -> int:

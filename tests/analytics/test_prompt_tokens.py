@@ -17,13 +17,24 @@ def test_messages_have_frames_and_the_answer_is_primed() -> None:
 
 def test_where_no_rule_is_published_nothing_is_added() -> None:
     said: dict[str, Any] = {"messages": [{"role": "user", "content": "Hello."}]}
-    assert around(said, "anthropic_messages", "claude-sonnet-4-5") == 0
+    assert around(said, "anthropic_messages", "glm-4.6") == 0
     assert around({"prompt": "Hello."}, "openai_completions", "gpt-3.5-turbo-instruct") == 0
 
 
+def test_claude_frames_the_request_and_each_message() -> None:
+    said: dict[str, Any] = {"messages": [{"role": "user", "content": "Hello."}] * 3}
+    assert around(said, "anthropic_messages", "claude-sonnet-4-5") == 4 + 3 * 2
+
+
 @pytest.mark.parametrize("asked", [{"tools": [{}]}, {"toolConfig": {"tools": [{}]}}])
-def test_tools_bring_claude_a_prompt_of_its_own(asked: dict[str, Any]) -> None:
-    assert around(asked, "bedrock_converse", "us.anthropic.claude-sonnet-4-5") == 346
+@pytest.mark.parametrize(
+    ("model", "least"), [("us.anthropic.claude-sonnet-4-5", 450 + 8), ("amazon.nova-lite", 346)]
+)
+def test_tools_bring_a_prompt_of_the_providers_own(
+    asked: dict[str, Any], model: str, least: int
+) -> None:
+    said = {**asked, "messages": [{}]}
+    assert least < around(said, "bedrock_converse", model) <= least + 4
 
 
 def test_a_tool_costs_its_words_and_their_frames() -> None:

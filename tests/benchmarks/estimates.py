@@ -2,7 +2,7 @@
 
 Reads recorded exchanges (--corpus, a gzipped file of JSON lines with method, target, host or
 provider, headers, and bodies in base64), estimates those whose usage the provider reported, and
-prints the relative errors by provider.
+prints the relative errors by family of models and by what the prompt holds, as a table in Markdown.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import base64
 import gzip
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,36 +26,60 @@ from proxy.journal import Closed, Opened
 from proxy.reading import Copied, Reading, read
 
 Errors = dict[tuple[str, str], list[float]]
+_MODEL = re.compile(rb'"model(?:Id)?"\s*:\s*"([^"]{1,200})"')
+_FAMILIES = (
+    *(("claude", "Claude"), ("gemini", "Gemini"), ("nova", "Nova")),
+    *(("gpt", "OpenAI"), ("'o1", "OpenAI"), ("'o3", "OpenAI"), ("'o4", "OpenAI")),
+)
+_PICTURES = (b'"image', b"inlineData", b"inline_data", b"fileData", b"file_data", b'"document"')
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="How far token estimates are off.")
     parser.add_argument("--corpus", type=Path, required=True)
-    parser.add_argument("--fewest", type=int, default=10, help="leave out providers with fewer")
+    parser.add_argument("--fewest", type=int, default=20, help="leave out groups with fewer")
     args = parser.parse_args()
     errors: Errors = defaultdict(list)
-    for provider, reported, estimated in _pairs(args.corpus):
+    for record, reported, estimated in _pairs(args.corpus):
+        family, kind = _family(record), _kind(record["request_body_b64"])
         for side in ("input_tokens", "output_tokens"):
             told, guessed = getattr(reported, side), getattr(estimated, side)
             if side == "output_tokens" and reported.reasoning_tokens:
                 continue  # not every answer shows what was thought
             if told and guessed is not None:
-                errors[provider, side].append((guessed - told) / told)
-    print(f"{'provider':22} {'side':7} {'n':>5} {'median':>8} {'median |e|':>10} {'p90 |e|':>8}")
-    for (provider, side), found in sorted(errors.items()):
+                group = (family, f"input, {kind}" if side == "input_tokens" else "output")
+                errors[group].append((guessed - told) / told)
+    print("| models | tokens | sample | median | median size | 95th percentile |")
+    print("|---|---|---:|---:|---:|---:|")
+    for (family, tokens), found in sorted(errors.items()):
         if len(found) >= args.fewest:
             sizes = sorted(map(abs, found))
             print(
-                f"{provider:22} {side.partition('_')[0]:7} {len(found):5} "
-                f"{_at(sorted(found), 0.5):+8.1%} {_at(sizes, 0.5):10.1%} {_at(sizes, 0.9):8.1%}"
+                f"| {family} | {tokens} | {len(found):,} | {_at(sorted(found), 0.5):+.0%} "
+                f"| {_at(sizes, 0.5):.0%} | {_at(sizes, 0.95):.0%} |"
             )
+
+
+def _family(record: dict[str, Any]) -> str:
+    """By the model that the address or the request names."""
+    asked = base64.b64decode(record["request_body_b64"])[:1_000_000]
+    named = f"{record['target']} {_MODEL.findall(asked)[:1]}".lower()
+    return next((name for word, name in _FAMILIES if word in named), "others")
+
+
+def _kind(body_b64: str) -> str:
+    """What a prompt holds beside text: what is hardest to count names it."""
+    body = base64.b64decode(body_b64)
+    if any(word in body for word in _PICTURES):
+        return "images or files"
+    return "tools" if b'"tools"' in body or b'"toolConfig"' in body else "text"
 
 
 def _at(ordered: list[float], quantile: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * quantile))]
 
 
-def _pairs(corpus: Path) -> Iterator[tuple[str, Usage, Usage]]:
+def _pairs(corpus: Path) -> Iterator[tuple[dict[str, Any], Usage, Usage]]:
     """For each exchange that can be compared: the reported usage and the estimate."""
     with gzip.open(corpus) as lines:
         for line in lines:
@@ -66,7 +91,7 @@ def _pairs(corpus: Path) -> Iterator[tuple[str, Usage, Usage]]:
             silent = replace(reading, reply=replace(reading.reply, usage=None))
             estimated, _ = usage_of(found, silent)
             if estimated is not None:
-                yield record["provider"], reported, estimated
+                yield record, reported, estimated
 
 
 def _recorded(record: dict[str, Any]) -> tuple[Unposted, Reading]:
