@@ -8,6 +8,7 @@ here. Refuses to decide what is accepted; that is analytics/sandbox.py.
 from __future__ import annotations
 
 import pickle
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,9 @@ from analytics.store import StoreBusy, StoreError
 
 _START_SECONDS = 20.0
 """For the process to start and to end, beside the query's own time."""
+_MOST_RESULT_BYTES = 64_000_000
+_MOST_MEMORY_BYTES = 2 << 30
+"""Of the process: DuckDB's own limit leaves out the texts that a query makes."""
 _ROOT = Path(__file__).parent.parent
 
 Result = tuple[list[str], list[tuple[Any, ...]]]
@@ -68,10 +72,14 @@ def _answer(asked: tuple[Path, str, int, float]) -> tuple[str, Any]:
     from analytics import sandbox
 
     path, sql, max_rows, timeout_seconds = asked
+    resource.setrlimit(resource.RLIMIT_DATA, (_MOST_MEMORY_BYTES, _MOST_MEMORY_BYTES))
+    limits = {"max_rows": max_rows, "max_bytes": _MOST_RESULT_BYTES}
     try:
-        return "found", sandbox.run(path, sql, max_rows=max_rows, timeout_seconds=timeout_seconds)
+        return "found", sandbox.run(path, sql, **limits, timeout_seconds=timeout_seconds)
     except SqlRefused as error:
         return "refused", str(error)
+    except MemoryError:
+        return "refused", f"needs more than {_MOST_MEMORY_BYTES >> 30} GB of memory"
     except StoreBusy as error:
         return "busy", str(error)
     except StoreError as error:

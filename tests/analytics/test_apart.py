@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 import threading
 from decimal import Decimal
 from pathlib import Path
@@ -40,6 +41,22 @@ def test_mistakes_and_missing_stores_are_told(path: Path, tmp_path: Path) -> Non
 def test_query_without_end_is_stopped(path: Path) -> None:
     with pytest.raises(SqlRefused, match="stopped after"):
         apart.run(path, "SELECT count(*) FROM range(10000000000), range(100)", timeout_seconds=0.5)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT repeat('x', 1000000) FROM range(1000)",
+        "SELECT repeat('x', 300000000) FROM range(10000)",
+        "SELECT list(range) FROM range(100000000)",
+    ],
+)
+def test_query_that_finds_or_needs_too_much_is_refused(path: Path, sql: str) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    with pytest.raises(SqlRefused, match=r"more than|ended its process"):
+        apart.run(path, sql, timeout_seconds=60)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert after <= max(before, 2_500_000)  # kilobytes
 
 
 def test_locked_settings_stay_in_their_process(path: Path) -> None:
