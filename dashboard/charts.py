@@ -21,6 +21,9 @@ UNITS = {"usd": "$%,.2f", "count": "%,d", "share": "percent", "seconds": "%,.2f 
 """Formats of values by what they measure."""
 _LABELS = {"hour": "%d %b %H:%M", "day": "%d %b", "week": "%d %b", "month": "%b %Y"}
 _LONGEST = 30
+_NARROW = 320
+_SHORT: Option = {"width": 104, "overflow": "truncate"}
+"""Names beside bars that would else have no room, in pixels."""
 
 
 def name_of(name: str | None, part: str, rest: int | None = None) -> str:
@@ -157,6 +160,7 @@ def bars(
         },
         "series": [series],
         "animationDuration": 250,
+        "media": [{"query": {"maxWidth": _NARROW}, "option": {"yAxis": {"axisLabel": _SHORT}}}],
     }
 
 

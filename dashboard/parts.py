@@ -74,6 +74,15 @@ def metric(
     )
 
 
+def six_metrics(draw: Sequence[Callable[[], None]]) -> None:
+    """Six metrics in a row; where there is no room for that, three in each of two."""
+    with st.grid(2, min_column_width=476, gap="small"):
+        for half in (draw[:3], draw[3:]):
+            with st.grid(3, min_column_width=140, gap="small"):
+                for each in half:
+                    each()
+
+
 def by(key: str = "by", options: Sequence[str] = DIMENSIONS, *, default: str | None = None) -> str:
     """Which dimension to group by."""
     chosen = st.segmented_control(

@@ -86,14 +86,38 @@ def head(row: Mapping[str, Any]) -> None:
     )
     if row["error_message"]:
         st.error(literal(row["error_message"]), title=literal(row["error_type"] or "Error"))
-    with st.grid(6, min_column_width=120, gap="small"):
-        st.metric("Cost", literal(figures.usd(row["cost_usd"])), border=True)
-        st.metric("Took", figures.seconds(row["duration_seconds"]), border=True)
-        first = figures.seconds(row["time_to_first_chunk_seconds"])
-        st.metric("First chunk", first, border=True)
-        st.metric("Input tokens", figures.count(row["input_tokens"]), border=True)
-        st.metric("Output tokens", figures.count(row["output_tokens"]), border=True)
-        st.metric("From cache", figures.count(row["cache_read_tokens"]), border=True)
+    first, read = row["time_to_first_chunk_seconds"], row["cache_read_tokens"]
+    reasoning = row["reasoning_tokens"]
+    with st.grid(4, min_column_width=140, gap="small"):
+        _figure("Cost", figures.usd(row["cost_usd"]), row["cost_status"] or "nothing is billed")
+        _figure(
+            "Took",
+            figures.seconds(row["duration_seconds"]),
+            None if first is None else f"first chunk after {figures.seconds(first)}",
+        )
+        _figure(
+            "Input tokens",
+            figures.count(row["input_tokens"]),
+            f"{figures.count(read)} from cache" if read else None,
+        )
+        _figure(
+            "Output tokens",
+            figures.count(row["output_tokens"]),
+            f"{figures.count(reasoning)} reasoning" if reasoning else None,
+        )
+
+
+def _figure(name: str, value: str, more: str | None) -> None:
+    """A figure and, in grey, what more is known of it."""
+    st.metric(
+        name,
+        literal(value),
+        None if more is None else literal(more),
+        delta_color="off",
+        delta_arrow="off",
+        border=True,
+        height="stretch",
+    )
 
 
 def _said(row: Mapping[str, Any], content: Said | None) -> None:

@@ -49,7 +49,7 @@ def page(now: View) -> None:
         return
     known = now.colours("model")
     compared = found.head(COMPARED)
-    with st.grid(2, min_column_width=330, gap="small"):
+    with st.grid(2, min_column_width=300, gap="small"):
         for column, title in PRICES:
             with st.container(border=True, height="stretch"):
                 price(compared, column, title, known)

@@ -66,47 +66,56 @@ def metrics(now: View, this: Row, before: Row, over: pl.DataFrame) -> None:
     errors = over.select(pl.col("errors") / pl.col("exchanges")).to_series().fill_nan(None)
     read = pl.col("cache_read_tokens") / pl.col("input_tokens")
     cached = over.select(read).to_series().fill_nan(None)
-    with st.grid(6, min_column_width=140, gap="small"):
-        parts.metric(
-            "Spend",
-            this["cost_usd"],
-            before.get("cost_usd"),
-            show=figures.usd,
-            trend=_floats(over["cost_usd"]),
+    parts.six_metrics(
+        (
+            lambda: parts.metric(
+                "Spend",
+                this["cost_usd"],
+                before.get("cost_usd"),
+                show=figures.usd,
+                trend=_floats(over["cost_usd"]),
+            ),
+            lambda: parts.metric(
+                "Requests",
+                this["exchanges"],
+                before.get("exchanges"),
+                trend=_floats(over["exchanges"]),
+                is_worse=None,
+            ),
+            lambda: parts.metric(
+                "Tokens", _tokens(this), _tokens(before), trend=_floats(tokens), is_worse=None
+            ),
+            lambda: parts.metric(
+                "Errors",
+                this["error_share"],
+                before.get("error_share"),
+                show=figures.share,
+                trend=_floats(errors),
+            ),
+            lambda: latency(now, this, before),
+            lambda: parts.metric(
+                "Cache share",
+                _cached(this),
+                _cached(before),
+                show=figures.share,
+                trend=_floats(cached),
+                is_worse=False,
+                note="Input tokens read from the provider's cache, of all input tokens",
+            ),
         )
-        parts.metric(
-            "Requests",
-            this["exchanges"],
-            before.get("exchanges"),
-            trend=_floats(over["exchanges"]),
-            is_worse=None,
-        )
-        parts.metric("Tokens", _tokens(this), _tokens(before), trend=_floats(tokens), is_worse=None)
-        parts.metric(
-            "Errors",
-            this["error_share"],
-            before.get("error_share"),
-            show=figures.share,
-            trend=_floats(errors),
-        )
-        slow = now.ask(durations_over_time, now.selection, bucket=now.bucket, now=now.now)
-        parts.metric(
-            "p95 latency",
-            this["p95_seconds"],
-            before.get("p95_seconds"),
-            show=figures.seconds,
-            trend=_floats(slow["p95_seconds"]),
-            note="Nineteen of twenty requests took less, from the request to the answer's end",
-        )
-        parts.metric(
-            "Cache share",
-            _cached(this),
-            _cached(before),
-            show=figures.share,
-            trend=_floats(cached),
-            is_worse=False,
-            note="Input tokens read from the provider's cache, of all input tokens",
-        )
+    )
+
+
+def latency(now: View, this: Row, before: Row) -> None:
+    slow = now.ask(durations_over_time, now.selection, bucket=now.bucket, now=now.now)
+    parts.metric(
+        "p95 latency",
+        this["p95_seconds"],
+        before.get("p95_seconds"),
+        show=figures.seconds,
+        trend=_floats(slow["p95_seconds"]),
+        note="Nineteen of twenty requests took less, from the request to the answer's end",
+    )
 
 
 def _floats(values: pl.Series) -> Sequence[float | None]:
@@ -153,7 +162,7 @@ def unusual(now: View) -> None:
 
 
 def rankings(now: View) -> None:
-    with st.grid(3, min_column_width=320, gap="small"):
+    with st.grid(3, min_column_width=275, gap="small"):
         for by, title in (("feature", "features"), ("model", "models"), ("user", "users")):
             with st.container(border=True, height="stretch"):
                 st.markdown(f"**Top {title}**")

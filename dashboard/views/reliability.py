@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import polars as pl
 import streamlit as st
 
@@ -46,8 +49,8 @@ def page(now: View) -> None:
         parts.exchanges(now.ask(listing, now.selection, sort="duration", limit=10), key="slowest")
 
 
-def figures_of(now: View, total: dict[str, object]) -> None:
-    before: dict[str, object] = {}
+def figures_of(now: View, total: dict[str, Any]) -> None:
+    before: dict[str, Any] = {}
     if now.earlier is not None:
         before = now.ask(failures, "provider", now.earlier).filter(part="total").row(0, named=True)
     shown = {
@@ -58,15 +61,19 @@ def figures_of(now: View, total: dict[str, object]) -> None:
         "recovered": ("Saved by that", figures.count),
         "error_cost_usd": ("Paid for errors", figures.usd),
     }
-    with st.grid(6, min_column_width=140, gap="small"):
-        for name, (title, show) in shown.items():
-            parts.metric(
+    parts.six_metrics(
+        [
+            partial(
+                parts.metric,
                 title,
-                total[name],  # type: ignore[arg-type]
-                before.get(name),  # type: ignore[arg-type]
+                total[name],
+                before.get(name),
                 show=show,
                 is_worse=None if name in ("retried", "recovered") else True,
             )
+            for name, (title, show) in shown.items()
+        ]
+    )
 
 
 def over(now: View) -> None:

@@ -105,3 +105,9 @@ def test_steps_have_less_room_for_names_on_a_telephone() -> None:
     (narrow,) = option["media"]
     assert narrow["option"]["grid"]["left"] < option["grid"]["left"]
     assert option["yAxis"]["data"][0].endswith("look")
+
+
+def test_bars_keep_room_beside_long_names() -> None:
+    option = charts.bars(["a" * 30], [1.0], ["$1.00"], ["#111111"])
+    (narrow,) = option["media"]
+    assert narrow["option"]["yAxis"]["axisLabel"]["width"] < narrow["query"]["maxWidth"] / 2
