@@ -19,9 +19,9 @@ from playwright.sync_api import sync_playwright
 from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.browser.screenshots import PAGES, chosen, picture, sample, served
 
-SHOWN = {"overview": 1420, "spend": 1240, "exchange": 900}
+SHOWN = {"overview": 1345, "spend": 1240, "exchange": 900}
 """How many pixels of each page, from its top."""
-WIDTH, SHADES = 1280, 96
+WIDTH, SHADES = 1280, 192
 MOST_BYTES = 120_000
 
 
