@@ -34,6 +34,7 @@ READING = (
     "clients",
     "doctor",
     "keys",
+    "rules",
 )
 """Commands of analytics/commands, a module each."""
 SUPERVISED = "METERLINE_SUPERVISED_BY"
@@ -109,7 +110,7 @@ def _reading(commands: Any, name: str) -> None:
         try:
             settings = settings_of(args)
         except ConfigError as error:
-            if name != "doctor":
+            if not hasattr(module, "run_without_settings"):
                 raise
             return int(module.run_without_settings(args, error))
         try:

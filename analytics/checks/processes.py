@@ -55,6 +55,15 @@ def proxy(settings: Settings) -> Iterator[Finding]:
         yield ok("proxy", printable(f"{message}, no losses"))
 
 
+def health(settings: Settings) -> dict[str, Any] | None:
+    """What the running proxy says of itself; None where none answers."""
+    host = settings.server.host
+    try:
+        return _health(_ANY_ADDRESS.get(host, host), settings.server.port)
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+
+
 _LOSS_MEND = "The journal could not be written: see data folder and disk."
 
 

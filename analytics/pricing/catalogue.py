@@ -85,6 +85,11 @@ def turns(provider: str, model: str) -> tuple[time, ...]:
     return () if found is None else found.turns
 
 
+def names(provider: str) -> list[str]:
+    """The models that the price lists of a provider have."""
+    return [model.id for biller, _ in billers(provider) for model in _price_list(biller).models]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
     biller: str

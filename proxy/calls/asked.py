@@ -25,7 +25,7 @@ CHARACTERS_PER_TOKEN = 4
 
 COMMON = frozenset({"openai_chat", "openai_completions", "openai_responses", "openai_embeddings"})
 """Dialects whose requests tell model, stream and labels in the same members."""
-_SMALL_BYTES = 16_384
+SMALL_BYTES = 16_384
 """A smaller body has little in it but its prompt."""
 
 
@@ -107,7 +107,7 @@ class Asked:
     @property
     def roughly(self) -> int:
         """The prompt's tokens as quickly as they can be had, and rather too many."""
-        if self.body is not None and len(self.body) <= _SMALL_BYTES:
+        if self.body is not None and len(self.body) <= SMALL_BYTES:
             return -(-len(self.body) // CHARACTERS_PER_TOKEN)
         return self.input_tokens or 0
 

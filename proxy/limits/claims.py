@@ -71,6 +71,14 @@ class Claim(NamedTuple):
         """Of the limit, what is used and held."""
         return float(self.account.used(now) + self.account.held) / float(self.meter.most)
 
+    def told(self, now: Now) -> str:
+        """How much of what is used by whom."""
+        meter = self.meter
+        what = f"${meter.most:f}" if meter.unit == "usd" else f"{meter.most} {meter.unit}"
+        if meter.unit == "concurrent":
+            what = f"{meter.most} calls at a time"
+        return f"{self.share(now):.0%} of {what} is used by {self.whose}"
+
 
 def refused(claims: Sequence[Claim], now: Now) -> Claim | None:
     """The claim that does not fit and has longest to wait; None where all fit."""

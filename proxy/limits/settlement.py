@@ -27,9 +27,8 @@ def present() -> Now:
     return Now(time.monotonic(), datetime.now(UTC))
 
 
-def settle(claims: Sequence[Claim], used: Used) -> None:
+def settle(claims: Sequence[Claim], used: Used, now: Now) -> None:
     """Give back what is held, and charge what was used, of an unnamed unit what was held."""
-    now = present()
     for claim in claims:
         claim.account.held -= claim.amount
         if amount := used.get(claim.meter.unit, claim.amount):
@@ -59,7 +58,7 @@ class Settlement:
         except Exception:  # a parser's fault must not reach the traffic
             used = {"requests": 1}
         finally:
-            settle(self._claims, used)
+            settle(self._claims, used, present())
 
     def _used(self, copy: Copied, *, priced: bool) -> Used:
         """Tokens, and dollars where they are known."""

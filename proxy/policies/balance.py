@@ -20,6 +20,7 @@ from proxy.circuit import Circuit
 from proxy.drawing import drawn
 from proxy.memory import Memory
 from proxy.rules.choosing import Ready, Rules
+from proxy.rules.conditions import Known
 from proxy.rules.settings import Arm, Balance
 
 SMOOTHING = 0.2
@@ -66,7 +67,7 @@ class BalancePolicy:
         ready = self._rules.first(KnownOfCall(call))
         if ready is None:
             return await next_step(call)
-        word = sticky_word(call, ready.does.sticky)
+        word = sticky_word(KnownOfCall(call), ready.does.sticky)
         to, why, forced = self._chosen(ready, word)
         moved = self._destinations.moved(call.but(forced=forced), Destination.of(to))
         if moved is None:
@@ -112,9 +113,9 @@ class BalancePolicy:
         return self._memory.of(Circuit, Destination.of(arm.to).provider)
 
 
-def sticky_word(call: Call, sticky: str) -> str | None:
+def sticky_word(call: Known, sticky: str) -> str | None:
     """What keeps calls together; None where the call does not say it."""
     if sticky == "key":
         return call.key
     label = _LABELS.get(sticky)
-    return call.asked.labels.get(label) if label is not None else None
+    return call.labels.get(label) if label is not None else None
