@@ -24,6 +24,7 @@ import polars as pl
 
 from analytics import store
 from analytics.queries import Selection, before, frame
+from analytics.queries.arms import arms
 from analytics.queries.blind_spots import blind_spots, losses, unpriced
 from analytics.queries.choices import choices
 from analytics.queries.failures import error_kinds, failed_attempts, failures
@@ -123,6 +124,10 @@ class Handle:
     def failed_attempts(self, last: str = "7d", where: Where | None = None) -> pl.DataFrame:
         """Tries that failed, also where another completed: queries.failures."""
         return self._of(failed_attempts, last, where)
+
+    def arms(self, last: str = "7d", where: Where | None = None) -> pl.DataFrame:
+        """Destinations between which rules share calls, compared: queries.arms."""
+        return self._of(arms, last, where)
 
     def people(
         self,

@@ -15,7 +15,16 @@ from proxy.config import Settings
 
 HELP = "explain the bill: what changed, what is wasted, what another model would cost, ..."
 FORMATS = True
-NAMES = ("change", "prompts", "waste", "whatif", "reconcile", "anomalies", "missing-usage")
+NAMES = (
+    "change",
+    "prompts",
+    "waste",
+    "whatif",
+    "reconcile",
+    "anomalies",
+    "missing-usage",
+    "canary",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from analytics.queries.failures import OUTCOMES, error_kinds, failed_attempts, f
 from analytics.queries.listing import listing
 from analytics.queries.over_time import durations_over_time, over_time
 from dashboard import charts, drill, figures, pages, parts
+from dashboard.arms import arms_of
 from dashboard.breakers import breakers
 from dashboard.colours import PALETTE
 from dashboard.reading import View
@@ -44,6 +45,7 @@ def page(now: View) -> None:
     by_group(now)
     kinds(now)
     tries(now)
+    arms_of(now)
     with st.container(border=True):
         st.markdown("**Slowest requests** · select one to read it")
         parts.exchanges(now.ask(listing, now.selection, sort="duration", limit=10), key="slowest")
