@@ -12,6 +12,12 @@ import polars as pl
 from analytics.queries import IS_ERROR, Selection, condition, frame
 
 
+_SENT = """sent AS (
+    SELECT exchange_id, rule, replace(action, 'sent to ', '') AS arm
+    FROM decisions WHERE policy = 'balance' AND starts_with(action, 'sent to ')
+)"""
+
+
 def arms(con: duckdb.DuckDBPyConnection, selection: Selection) -> pl.DataFrame:
     """The arms of every balance rule, the larger ones first within a rule.
 
@@ -25,11 +31,7 @@ def arms(con: duckdb.DuckDBPyConnection, selection: Selection) -> pl.DataFrame:
     return frame(
         con,
         f"""
-WITH chosen AS (FROM exchanges WHERE {where}),
-sent AS (
-    SELECT exchange_id, rule, replace(action, 'sent to ', '') AS arm
-    FROM decisions WHERE policy = 'balance' AND starts_with(action, 'sent to ')
-)
+WITH chosen AS (FROM exchanges WHERE {where}), {_SENT}
 SELECT rule, arm, count(*) AS exchanges,
     count(*) / sum(count(*)) OVER (PARTITION BY rule) AS share,
     count(DISTINCT session_id) AS sessions,
@@ -50,5 +52,26 @@ SELECT rule, arm, count(*) AS exchanges,
 FROM chosen JOIN sent USING (exchange_id)
 GROUP BY rule, arm
 ORDER BY rule, exchanges DESC, arm""",
+        parameters,
+    )
+
+
+def arms_by_day(con: duckdb.DuckDBPyConnection, selection: Selection) -> pl.DataFrame:
+    """The same by day (UTC), to see whether a difference lasts.
+
+    Columns: `rule`, `day`, `arm`, `exchanges`, `error_share`, `cost_per_exchange_usd`,
+    `p50_seconds`.
+    """
+    where, parameters = condition(selection)
+    return frame(
+        con,
+        f"""
+WITH chosen AS (FROM exchanges WHERE {where}), {_SENT}
+SELECT rule, CAST(started_at AT TIME ZONE 'UTC' AS DATE) AS day, arm, count(*) AS exchanges,
+    count(*) FILTER ({IS_ERROR}) / count(*) AS error_share,
+    CAST(sum(cost_usd) / count(cost_usd) AS DECIMAL(18, 12)) AS cost_per_exchange_usd,
+    quantile_cont(duration_seconds, 0.5) FILTER (outcome = 'completed') AS p50_seconds
+FROM chosen JOIN sent USING (exchange_id)
+GROUP BY ALL ORDER BY rule, day, arm""",
         parameters,
     )

@@ -19,11 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def sections(args: argparse.Namespace, settings: Settings) -> list[Section]:
-    from analytics.queries.arms import arms
+    from analytics.queries.arms import arms, arms_by_day
 
     selection = selected(args)
     with opened(settings) as con:
-        frame = arms(con, selection)
+        frame, by_day = arms(con, selection), arms_by_day(con, selection)
     columns = [
         Column(name="rule", kind="text"),
         Column(name="arm", kind="text"),
@@ -48,5 +48,22 @@ def sections(args: argparse.Namespace, settings: Settings) -> list[Section]:
             title="Calls that rules share between several destinations",
             frame=frame,
             table=table_of(frame, columns, notes=notes),
-        )
+        ),
+        Section(
+            name="days",
+            title="By day",
+            frame=by_day,
+            table=table_of(by_day, _BY_DAY) if len(by_day) else None,
+        ),
     ]
+
+
+_BY_DAY = [
+    Column(name="rule", kind="text"),
+    Column(name="day"),
+    Column(name="arm", kind="text"),
+    Column(name="exchanges", kind="count"),
+    Column(name="error_share", kind="share", heading="errors"),
+    Column(name="cost_per_exchange_usd", kind="usd", heading="cost each"),
+    Column(name="p50_seconds", kind="seconds", heading="p50"),
+]

@@ -15,7 +15,7 @@ import pytest
 from analytics import rows, store
 from analytics.found import Records
 from analytics.queries import Selection
-from analytics.queries.arms import arms
+from analytics.queries.arms import arms, arms_by_day
 from analytics.windows import Window
 from proxy.exchange import Decision, Exchange
 
@@ -80,3 +80,13 @@ def test_each_arm_has_its_cost_speed_errors_and_tokens(con: duckdb.DuckDBPyConne
     assert canary["cost_per_exchange_usd"] == Decimal("0.03")
     assert (canary["output_tokens"], canary["p50_seconds"]) == (20.0, 1.0)
     assert (rest["cost_usd"], rest["cached_share"]) == (Decimal("0.03"), 0.5)
+
+
+def test_by_day_each_arm_has_a_row(con: duckdb.DuckDBPyConnection) -> None:
+    found = arms_by_day(con, Selection()).to_dicts()
+    assert [(f"{row['day']:%m-%d}", row["arm"], row["exchanges"]) for row in found] == [
+        ("10-11", "openai/gpt-4o", 1),
+        ("11-10", "openai/gpt-4o", 3),
+        ("11-10", "openai/gpt-5", 2),
+        ("11-10", "azure", 1),
+    ]
