@@ -11,7 +11,6 @@ import polars as pl
 
 from analytics.queries import IS_ERROR, Selection, condition, frame
 
-
 _SENT = """sent AS (
     SELECT exchange_id, rule, replace(action, 'sent to ', '') AS arm
     FROM decisions WHERE policy = 'balance' AND starts_with(action, 'sent to ')
