@@ -20,6 +20,15 @@ BLOCKS = [
 ]
 
 
+def test_a_rule_that_people_want_is_three_lines() -> None:
+    page = README.read_text(encoding="utf-8").partition("### The rules people want")[2]
+    wanted = [block for block in BLOCKS if block in page.partition("### Conditions")[0]]
+    for block in wanted:
+        for rule in block.split("[[rules]]")[1:]:
+            assert len(rule.strip().splitlines()) <= 3, rule
+    assert len(wanted) >= 8
+
+
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split('"')[1])
 def test_a_snippet_is_valid_by_itself(block: str) -> None:
     assert parse(tomllib.loads(block), "README").rules
