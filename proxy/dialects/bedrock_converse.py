@@ -19,7 +19,7 @@ from proxy.wire.converse_answer import ConverseAnswer, delta_text
 from proxy.wire.copies import Copy, CopyReader
 from proxy.wire.decode import loads
 from proxy.wire.errors import error_facts
-from proxy.wire.event_stream import MessageSplitter
+from proxy.wire.event_stream import Message, MessageSplitter, payload_of
 from proxy.wire.fingerprint import fingerprint
 from proxy.wire.prose import prose
 from proxy.wire.request_document import read_document
@@ -101,19 +101,17 @@ def _read_stream(
     copy: Copy, answer: ConverseAnswer, texts: list[bytes]
 ) -> tuple[dict[str, Any] | None, str | None]:
     """The error inside of the stream, and what could not be read."""
-    splitter, error, unreadable = MessageSplitter(), None, 0
+    splitter, error, unreadable = MessageSplitter(_is_text), None, 0
     for number, segment in enumerate(copy.segments):
         if number:
             splitter.gap()
         for message in splitter.feed(segment):
-            if message.event == _TEXT_EVENT:
-                texts.append(message.payload)
-                continue
             error = error_message(message) or error
             try:
                 answer.take_event(message.event, loads(message.payload))
             except ValueError:
                 unreadable += 1
+    texts += splitter.texts
     if splitter.skipped_bytes:
         return error, f"answer: {splitter.skipped_bytes} bytes are no messages"
     return error, f"answer: {unreadable} events are not JSON" if unreadable else None
@@ -129,9 +127,13 @@ def _doubt(copy: Copy) -> str | None:
     return copy.document().parse_error if copy.is_json else None
 
 
-def _text(payload: bytes) -> str:
+def _is_text(message: Message) -> int | None:
+    return 0 if message.event == _TEXT_EVENT else None
+
+
+def _text(message: bytes) -> str:
     try:
-        return delta_text(loads(payload))
+        return delta_text(loads(payload_of(message)))
     except ValueError:
         return ""
 

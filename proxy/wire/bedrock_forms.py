@@ -14,7 +14,7 @@ from proxy.facts import ReplyFacts, ReplyHead
 from proxy.wire import anthropic_answer, bedrock_bodies, converse_answer
 from proxy.wire.anthropic_answer import AnthropicAnswer
 from proxy.wire.bedrock_bodies import PlainAnswer
-from proxy.wire.bedrock_chunks import Chunks
+from proxy.wire.bedrock_chunks import Chunks, unpacked_text
 from proxy.wire.bedrock_usage import (
     METRICS,
     completed_by,
@@ -29,7 +29,6 @@ from proxy.wire.errors import error_facts, error_in
 from proxy.wire.words import word
 
 _TIER = "x-amzn-bedrock-service-tier"
-_ANTHROPIC_TEXT = (b'{"type":"content_block_delta"', b'{"type": "content_block_delta"')
 _CONVERSE_TEXT = (b'{"contentBlockDelta"', b'{"contentBlockStop"')
 _CONVERSE_EVENTS = frozenset(
     {"messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop"}
@@ -92,17 +91,16 @@ def _of_document(members: dict[str, Any], copy: Copy, head: ReplyHead) -> ReplyF
 def _of_stream(chunks: Chunks, head: ReplyHead) -> ReplyFacts:
     first = next((found for chunk in chunks.all if (found := _members(chunk))), {})
     gapped = len(chunks.stretches) > 1
-    if _is_anthropic(first):
+    if _is_anthropic(first) or (chunks.texts and not first):
         message = AnthropicAnswer()
         message.gapped = gapped
-        texts = [chunk for chunk in chunks.all if chunk.startswith(_ANTHROPIC_TEXT)]
-        for event in _told(chunks.all, _ANTHROPIC_TEXT):
+        for event in map(_members, chunks.all):
             message.take_event({"type": "completion", **event})
-        return _answer_facts(message, lambda: message.text() + _anthropic_text(texts))
+        return _answer_facts(message, lambda: message.text() + _anthropic_text(chunks.texts))
     if first.keys() & _CONVERSE_EVENTS:
         converse = ConverseAnswer()
         converse.gapped = gapped
-        for event in _told(chunks.all, _CONVERSE_TEXT):
+        for event in (_members(c) for c in chunks.all if not c.startswith(_CONVERSE_TEXT)):
             for name, value in event.items():
                 converse.take_event(name, value)
         return _answer_facts(converse, lambda: converse.text() + _converse_text(chunks.all))
@@ -164,13 +162,9 @@ def _as_events(stretches: list[list[bytes]]) -> Copy:
     )
 
 
-def _told(chunks: list[bytes], texts: tuple[bytes, ...]) -> Iterable[dict[str, Any]]:
-    """The chunks that say more than text."""
-    return (_members(chunk) for chunk in chunks if not chunk.startswith(texts))
-
-
 def _anthropic_text(texts: list[bytes]) -> str:
-    return "".join(anthropic_answer.delta_text(_members(chunk)) for chunk in texts)
+    chunks = map(_members, map(unpacked_text, texts))
+    return "".join(map(anthropic_answer.delta_text, chunks))
 
 
 def _converse_text(chunks: list[bytes]) -> str:

@@ -1,14 +1,15 @@
 """AWS event streams: binary messages with checksums (application/vnd.amazon.eventstream).
 
-Owns framing, checksums, headers, and finding the next message behind bytes that are none. Refuses
-to trust a length before its checksum, and to interpret payloads.
+Owns framing, checksums, headers, and finding the next message behind bytes that are none. Messages
+that only bring more text can be set aside unread, as nine in ten of a long answer do. Refuses to
+trust a length before its checksum, and to interpret payloads.
 
 The encoding: https://docs.aws.amazon.com/lexv2/latest/dg/event-stream-encoding.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
@@ -40,10 +41,24 @@ class Message(NamedTuple):
         return self.headers.get(":event-type")
 
 
-class MessageSplitter:
-    """`feed` returns the messages that are complete."""
+def payload_of(message: bytes) -> bytes:
+    """The payload of a message that was set aside."""
+    return message[_PRELUDE.size + int.from_bytes(message[4:8]) :]
 
-    def __init__(self) -> None:
+
+class MessageSplitter:
+    """`feed` returns the messages that are complete.
+
+    `is_text` says of a message whether it brings nothing but text: by how many bytes of its payload
+    others like it, with the same headers, can be told; None where it is none.
+    """
+
+    def __init__(self, is_text: Callable[[Message], int | None] | None = None) -> None:
+        self.texts: list[bytes] = []
+        """The messages that bring nothing but text, without their checksums."""
+        self._is_text = is_text
+        self._like_text: bytes | None = None
+        """How the last of them began, behind its prelude."""
         self.skipped_bytes = 0
         """Bytes that were no message, apart from those at a gap."""
         self._held: list[bytes] = []
@@ -67,9 +82,9 @@ class MessageSplitter:
         at = 0
         self._wanted = _PRELUDE.size
         while len(text) - at >= _PRELUDE.size:
-            before = len(found)
-            at, missing = _take(text, at, found)
-            self._at_gap = self._at_gap and len(found) == before
+            begin = at
+            at, missing = self._take(text, at, found)
+            self._at_gap = self._at_gap and at == begin
             if missing:
                 self._wanted = missing
                 break
@@ -82,6 +97,45 @@ class MessageSplitter:
         self._hold(b"")
         self._wanted = _PRELUDE.size
         self._at_gap = True
+
+    def _take(self, text: bytes, at: int, found: list[Message]) -> tuple[int, int]:
+        """Find the messages that follow each other from a place on.
+
+        Returns where they end, and how many bytes from there on the next one needs; 0 where none
+        begins, or it is not what its checksum says.
+        """
+        # A long answer has a hundred thousand messages, and this loop is most of reading it.
+        total, prelude, own_checksum = len(text), _PRELUDE.unpack_from, _CHECKSUM.unpack_from
+        shortest, too_long, overhead = _PRELUDE.size, _LONGEST - _OVERHEAD, _OVERHEAD
+        like_text, add_text = self._like_text, self.texts.append
+        while at + shortest <= total:
+            length, headers, checksum = prelude(text, at)
+            if not headers <= length - overhead < too_long:
+                return at, 0
+            end = at + length - 4
+            if end + 4 > total:
+                return at, length if crc32(text[at : at + 8]) == checksum else 0
+            # The message's checksum covers the prelude and that of the prelude.
+            message = text[at:end]
+            if crc32(message) != own_checksum(text, end)[0]:
+                return at, 0
+            at = end + 4
+            if like_text is not None and message.startswith(like_text, shortest):
+                add_text(message)
+            else:
+                self._tell(message, shortest + headers, found)
+                like_text = self._like_text
+        return at, shortest
+
+    def _tell(self, message: bytes, payload: int, found: list[Message]) -> None:
+        """Give a message out, or set it aside and take others like it for text."""
+        told = Message(_headers(message[_PRELUDE.size : payload]), message[payload:])
+        alike = self._is_text(told) if self._is_text else None
+        if alike is None:
+            found.append(told)
+        else:
+            self.texts.append(message)
+            self._like_text = message[_PRELUDE.size : payload + alike]
 
     def _hold(self, rest: bytes) -> None:
         self._held, self._length = [rest], len(rest)
@@ -97,32 +151,6 @@ class MessageSplitter:
         if not self._at_gap:
             self.skipped_bytes += spot - at
         return spot
-
-
-def _take(text: bytes, at: int, found: list[Message]) -> tuple[int, int]:
-    """Find the messages that follow each other from a place on.
-
-    Returns where they end, and how many bytes from there on the next one needs; 0 where none
-    begins, or it is not what its checksum says.
-    """
-    # A long answer has a hundred thousand messages, and this loop is most of reading it.
-    total, prelude, own_checksum = len(text), _PRELUDE.unpack_from, _CHECKSUM.unpack_from
-    shortest, too_long = _PRELUDE.size, _LONGEST - _OVERHEAD
-    made, add = tuple.__new__, found.append
-    while at + shortest <= total:
-        length, headers, checksum = prelude(text, at)
-        if not headers <= length - _OVERHEAD < too_long:
-            return at, 0
-        end = at + length - 4
-        if end + 4 > total:
-            return at, length if crc32(text[at : at + 8]) == checksum else 0
-        # The message's checksum covers the prelude and that of the prelude.
-        if crc32(text[at:end]) != own_checksum(text, end)[0]:
-            return at, 0
-        payload = at + 12 + headers
-        add(made(Message, (_headers(text[at + 12 : payload]), text[payload:end])))
-        at = end + 4
-    return at, shortest
 
 
 def _size(text: bytes, at: int) -> int:

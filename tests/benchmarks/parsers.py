@@ -1,8 +1,9 @@
 """How fast copies are read: python -m tests.benchmarks.parsers
 
 Megabytes a second of processor time (the best of some runs) for large streamed answers in each
-format, and for the poster's whole way from the frames of a journal to rows in the store. Sizes
-and shapes are those of long answers: short pieces of text, each in an event of its own.
+format: read alone, from the frames of a journal to rows in Arrow, and the poster's whole way to
+rows in the store, by the clock too, with DuckDB's work on the contents. Sizes and shapes are those
+of long answers: short pieces of text, each in an event of its own.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from tests.support import event_messages
 WORDS = "a few words, about as many as come at once"
 SSE = {"content-type": "text/event-stream"}
 EVENTS = {"content-type": "application/vnd.amazon.eventstream"}
+_AT_ONCE = 8
+"""So many answers a batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +56,15 @@ def main() -> None:
     streams = list(_streams(int(args.megabytes * 1e6)))
     gc.collect()
     gc.freeze()
-    print(f"{'format':34} {'MB':>6} {'read MB/s':>10} {'us/KB':>7} {'journal to row MB/s':>20}")
+    print(f"{'format':26} {'MB':>5} {'read MB/s':>9} {'us/KB':>6} ", end="")
+    print(f"{'to Arrow':>9} {'to store':>9} {'by the clock':>13}")
     for stream in streams:
         size = len(stream.body) / 1e6
         reading = _best(lambda stream=stream: _read(stream), args.runs)  # type: ignore[misc]
-        posting = _posting_seconds(stream, args.runs)
+        preparing, storing, waiting = _posting_seconds(stream, args.runs)
         print(
-            f"{stream.name:34} {size:6.1f} {size / reading:10.0f} "
-            f"{reading / size * 1000:7.2f} {size / posting:20.0f}"
+            f"{stream.name:26} {size:5.1f} {size / reading:9.0f} {reading / size * 1000:6.2f} "
+            f"{size / preparing:9.0f} {size / storing:9.0f} {size / waiting:13.0f}"
         )
 
 
@@ -81,31 +85,46 @@ def _read(stream: Stream) -> None:
     assert reading.reply.usage.output_tokens == 99, stream.name
 
 
-def _posting_seconds(stream: Stream, runs: int) -> float:
-    """Frames to Arrow rows: all of the poster's work but DuckDB's own."""
+def _posting_seconds(stream: Stream, runs: int) -> tuple[float, float, float]:
+    """For one answer: frames to Arrow rows, and to the store by processor and by clock."""
     folder = Path(tempfile.mkdtemp())
     try:
         writer = JournalWriter(folder / "journal", fsync="interval", segment_bytes=1 << 30)
-        _append(writer, stream)
+        for number in range(_AT_ONCE):
+            _append(writer, stream, number)
         writer.close()
         book = PriceBook()
 
-        def post() -> None:
+        def prepared() -> None:
             before = Positions(store_id="", batch=0)
             batch = intake.collect(folder / "journal", before)
-            assert len(prepare(before, batch, book).records) == 1
+            assert len(prepare(before, batch, book).records) == _AT_ONCE
 
-        seconds = _best(post, runs)
-        poster = Poster(folder)
-        assert poster.post_once().rows == 1
-        poster.close()
-        return seconds
+        preparing = _best(prepared, runs)
+        times = [_stored(folder, number) for number in range(min(runs, 3))]
+        storing, waiting = (min(each) for each in zip(*times, strict=True))
+        return preparing / _AT_ONCE, storing / _AT_ONCE, waiting / _AT_ONCE
     finally:
         shutil.rmtree(folder)
 
 
-def _append(writer: JournalWriter, stream: Stream) -> None:
-    exchange_id = str(uuid.UUID(int=(time.time_ns() // 1_000_000) << 80 | 7 << 76 | 2 << 62))
+def _stored(folder: Path, number: int) -> tuple[float, float]:
+    """Seconds of the processor and of the clock in which a new store got all rows."""
+    fresh = folder / f"store-{number}"
+    shutil.copytree(folder / "journal", fresh / "journal")
+    poster = Poster(fresh)
+    busy, began = time.process_time(), time.perf_counter()
+    rows = 0
+    while rows < _AT_ONCE:
+        rows += poster.post_once().rows
+    spent = time.process_time() - busy, time.perf_counter() - began
+    poster.close()
+    return spent
+
+
+def _append(writer: JournalWriter, stream: Stream, number: int) -> None:
+    moment = (time.time_ns() // 1_000_000) << 80
+    exchange_id = str(uuid.UUID(int=moment | 7 << 76 | 2 << 62 | number))
     shared: dict[str, Any] = {"exchange_id": exchange_id, "node": "", "started_at": 1}
     opened = Opened(provider=stream.provider, method="POST", target=stream.target, **shared)
     writer.append(opened, b'{"model": "m"}')
