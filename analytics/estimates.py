@@ -1,11 +1,13 @@
 """Whose usage a row has: the provider's, or an estimate from what was said.
 
 Owns when an estimate is allowed: a success, with an answer that was seen, for which the provider
-gave no usage. A text that was spoken is counted in characters. Refuses to estimate what was not
-seen.
+gave no usage, or, since the stream was cut, none of its output. What is estimated in part is called
+estimated. A text that was spoken is counted in characters. Refuses to estimate what was not seen.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from analytics import prompt_tokens, tokens
 from analytics.found import Unposted
@@ -21,7 +23,7 @@ _NO_ESTIMATE = ("count", "retrieve", "list", "get", "delete", "cancel", "compact
 def usage_of(found: Unposted, read: Reading) -> tuple[Usage | None, UsageSource | None]:
     """The provider's usage, else an estimate from what was said, where something was."""
     if read.reply is not None and read.reply.usage is not None:
-        return read.reply.usage, "provider"
+        return _with_output(read.reply.usage, found, read)
     if not _may_be_estimated(found, read):
         return None, None
     request, reply = read.request, read.reply
@@ -43,6 +45,22 @@ def usage_of(found: Unposted, read: Reading) -> tuple[Usage | None, UsageSource 
         output_tokens=tokens.estimate(answer, model) if answer else None,
     )
     return usage, "estimated"
+
+
+def _with_output(usage: Usage, found: Unposted, read: Reading) -> tuple[Usage, UsageSource]:
+    """Some providers tell the input first and the output last: of a stream that was cut, the input
+    is theirs and the output is what was said until then."""
+    known = usage.output_tokens is not None or usage.input_tokens is None
+    if known or not _may_be_estimated(found, read) or "embed" in (read.operation or ""):
+        return usage, "provider"
+    if found.closed is not None and found.closed.response_gap is not None:
+        return usage, "provider"  # more was said than was seen
+    reply, request = read.reply, read.request
+    answer = reply.text() if reply and reply.text else ""
+    if not answer:
+        return usage, "provider"
+    model = (reply.model if reply else None) or (request.model if request else None)
+    return replace(usage, output_tokens=tokens.estimate(answer, model)), "estimated"
 
 
 def _around(found: Unposted, read: Reading, model: str | None) -> int:

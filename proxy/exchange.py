@@ -177,7 +177,9 @@ class Exchange:
     )
     web_searches: int | None = _column("INTEGER", "searches the provider ran and bills", "usage")
     usage_source: UsageSource | None = _column(
-        "VARCHAR", "provider, estimated, or NULL where nothing is known", "usage"
+        "VARCHAR",
+        "provider, estimated (all, or the output of a cut stream), NULL where nothing is known",
+        "usage",
     )
     usage_raw: str | None = _column("JSON", "what the provider said, unchanged", "usage")
     usage_detail: str | None = _column(
@@ -194,7 +196,8 @@ class Exchange:
     )
     cost_status: CostStatus | None = _column(
         "VARCHAR",
-        "provider_reported, priced, estimated, partial, unpriced; NULL where nothing is billed",
+        "provider_reported, priced, estimated (where usage_source is), partial, unpriced; "
+        "NULL where nothing is billed",
         "money",
     )
     price_ref: str | None = _column(
