@@ -42,7 +42,7 @@ def usage_of(found: Unposted, read: Reading) -> tuple[Usage | None, UsageSource 
     more = _around(found, read, model)
     usage = Usage(
         input_tokens=said + more if prompt or more else None,
-        output_tokens=tokens.estimate(answer, model) if answer else None,
+        output_tokens=_said(found, answer, model),
     )
     return usage, "estimated"
 
@@ -53,14 +53,18 @@ def _with_output(usage: Usage, found: Unposted, read: Reading) -> tuple[Usage, U
     known = usage.output_tokens is not None or usage.input_tokens is None
     if known or not _may_be_estimated(found, read) or "embed" in (read.operation or ""):
         return usage, "provider"
-    if found.closed is not None and found.closed.response_gap is not None:
-        return usage, "provider"  # more was said than was seen
     reply, request = read.reply, read.request
     answer = reply.text() if reply and reply.text else ""
-    if not answer:
-        return usage, "provider"
     model = (reply.model if reply else None) or (request.model if request else None)
-    return replace(usage, output_tokens=tokens.estimate(answer, model)), "estimated"
+    if (said := _said(found, answer, model)) is None:
+        return usage, "provider"
+    return replace(usage, output_tokens=said), "estimated"
+
+
+def _said(found: Unposted, answer: str, model: str | None) -> int | None:
+    """The tokens of the answer. Of one with a gap more was said than was seen."""
+    has_gap = found.closed is not None and found.closed.response_gap is not None
+    return tokens.estimate(answer, model) if answer and not has_gap else None
 
 
 def _around(found: Unposted, read: Reading, model: str | None) -> int:

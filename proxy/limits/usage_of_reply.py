@@ -6,6 +6,8 @@ until then. The poster's figures are better; these are for limits.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from proxy.calls.asked import CHARACTERS_PER_TOKEN, Asked
 from proxy.calls.call import Reply
 from proxy.facts import ReplyFacts, ReplyHead, Usage
@@ -19,12 +21,17 @@ def read(asked: Asked, reply: Reply, copy: Copied) -> tuple[str | None, Usage]:
     if reply.status >= 400 or asked.dialect is None:
         return None, Usage(input_tokens=0, output_tokens=0)
     facts = _facts(asked, reply, copy)
-    if facts.usage is not None and facts.usage.input_tokens is not None:
-        return facts.model, facts.usage
+    usage = facts.usage
+    if usage is not None and usage.input_tokens is not None:
+        if usage.output_tokens is None and facts.text is not None:
+            usage = replace(usage, output_tokens=_tokens(len(facts.text())))
+        return facts.model, usage
     said = len(facts.text()) if facts.text is not None else len(copy.data) // 2
-    return facts.model, Usage(
-        input_tokens=asked.input_tokens, output_tokens=-(-said // CHARACTERS_PER_TOKEN)
-    )
+    return facts.model, Usage(input_tokens=asked.input_tokens, output_tokens=_tokens(said))
+
+
+def _tokens(characters: int) -> int:
+    return -(-characters // CHARACTERS_PER_TOKEN)
 
 
 def _facts(asked: Asked, reply: Reply, copy: Copied) -> ReplyFacts:

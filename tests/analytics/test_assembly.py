@@ -153,6 +153,44 @@ def test_a_stream_that_the_client_cut_is_estimated_from_what_was_seen() -> None:
     assert row.output_tokens
 
 
+CLAUDE_BEGINS = (
+    b'data: {"type":"message_start","message":{"model":"claude-sonnet-4-5","type":"message",'
+    b'"usage":{"input_tokens":20,"cache_read_input_tokens":60,"output_tokens":1}}}\n\n'
+    b'data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}\n\n'
+)
+CLAUDE_SAYS = (
+    b'data: {"type":"content_block_delta","index":0,'
+    b'"delta":{"type":"text_delta","text":"Green is a colour."}}\n\n'
+)
+CLAUDE = {"provider": "anthropic", "target": "/v1/messages"}
+
+
+def test_of_a_cut_stream_that_told_its_input_only_the_output_is_estimated() -> None:
+    cut = closed(outcome="client_disconnected")
+    row = assembled(opened(**CLAUDE), cut, response=CLAUDE_BEGINS + CLAUDE_SAYS).exchange
+    assert (row.input_tokens, row.cache_read_tokens) == (80, 60)
+    assert row.output_tokens == 6  # of five tokens' words, as Claude would count them
+    assert (row.usage_source, row.cost_status) == ("estimated", "estimated")
+    # claude.com/pricing: Sonnet 4.5 3 / 15, cache reads 0.30
+    assert row.cost_usd == Decimal("0.000168")
+    assert row.usage_raw is not None
+
+
+def test_a_stream_cut_before_it_said_anything_has_its_input_alone() -> None:
+    cut = closed(outcome="client_disconnected")
+    row = assembled(opened(**CLAUDE), cut, response=CLAUDE_BEGINS).exchange
+    assert (row.input_tokens, row.output_tokens) == (80, None)
+    assert (row.usage_source, row.cost_status) == ("provider", "partial")
+
+
+def test_what_was_said_in_a_gap_is_not_estimated() -> None:
+    stream = CLAUDE_BEGINS + CLAUDE_SAYS * 9
+    cut = closed(outcome="client_disconnected", response_gap=len(CLAUDE_BEGINS + CLAUDE_SAYS))
+    row = assembled(opened(**CLAUDE), cut, response=stream).exchange
+    assert row.output_tokens is None
+    assert row.cost_status == "partial"
+
+
 def test_an_answer_that_says_nothing_is_not_estimated() -> None:
     queued = b'{"id":"resp_1","object":"response","status":"queued","output":[],"usage":null}'
     row = assembled(opened(target="/v1/responses"), response=queued).exchange

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.wire.event_stream import Message, MessageSplitter
+from proxy.wire.event_stream import Message, MessageSplitter, payload_of
 from tests.support.event_messages import event, message
 
 FIRST = message({":event-type": "first", ":message-type": "event"}, b'{"n":1}')
@@ -118,6 +118,38 @@ def test_another_decoder_reads_the_same(parts):
     buffer.add_data(data)
     theirs = [(each.headers, each.payload) for each in buffer]
     assert [tuple(each) for each in MessageSplitter().feed(data)] == theirs
+
+
+def texts_of(data, pieces, known=0):
+    splitter = MessageSplitter(lambda told: known if told.event == "text" else None)
+    found = [each for piece in pieces(data) for each in splitter.feed(piece)]
+    return names(found), [payload_of(each) for each in splitter.texts], splitter.skipped_bytes
+
+
+def test_messages_that_only_bring_text_are_set_aside():
+    said = [event("text", {"said": number}) for number in range(3)]
+    data = FIRST + said[0] + said[1] + SECOND + said[2] + THIRD
+    for size in (1, 7, 60, len(data)):
+        told, texts, skipped = texts_of(
+            data, lambda whole, size=size: [whole[n : n + size] for n in range(0, len(whole), size)]
+        )
+        assert told == ["first", "second", "third"]
+        assert texts == [b'{"said":0}', b'{"said":1}', b'{"said":2}']
+        assert skipped == 0
+
+
+def test_a_message_that_goes_on_otherwise_is_looked_at():
+    data = event("text", {"a": 1}) + event("text", {"b": 1}) + event("text", {"a": 2})
+    splitter = MessageSplitter(lambda told: 4 if b'{"a"' in told.payload else None)
+    assert [each.payload for each in splitter.feed(data)] == [b'{"b":1}']
+    assert [payload_of(each) for each in splitter.texts] == [b'{"a":1}', b'{"a":2}']
+
+
+def test_a_corrupt_text_is_skipped_and_counted():
+    said = event("text", {"said": 1})
+    corrupt = said[:-6] + bytes([said[-6] ^ 1]) + said[-5:]
+    told, texts, skipped = texts_of(said + corrupt + said + FIRST, lambda whole: [whole])
+    assert (told, len(texts), skipped) == (["first"], 2, len(said))
 
 
 def test_the_event_is_named_by_its_header():
