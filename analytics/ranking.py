@@ -33,8 +33,14 @@ class Measure:
 
 Measures = Mapping[str, Measure]
 
+
+def counted(condition: str) -> Measure:
+    """How many meet it. Quicker than a FILTER, and unlike it null of no exchange: COUNT mends that."""
+    return Measure(f"count_if({condition})")
+
+
 EXCHANGES: Measures = {"exchanges": Measure("count(*)")}
-ERRORS: Measures = {"errors": Measure(f"count(*) FILTER ({IS_ERROR})")}
+ERRORS: Measures = {"errors": counted(IS_ERROR)}
 TOKENS: Measures = {
     "input_tokens": Measure("sum(input_tokens)", SUM),
     "output_tokens": Measure("sum(output_tokens)", SUM),
@@ -64,16 +70,21 @@ def ranked(
     found = frame(
         con,
         f"""
-WITH sums AS (
+WITH sums AS MATERIALIZED (
     SELECT {expression} AS name, {inner} FROM exchanges WHERE {where} GROUP BY ALL
 ),
-ranked AS (
-    SELECT *, row_number() OVER (ORDER BY {order}, name NULLS LAST) AS rank FROM sums
+largest AS (SELECT * FROM sums ORDER BY {order}, name NULLS LAST LIMIT ?),
+top AS (
+    SELECT name AS label, row_number() OVER (ORDER BY {order}, name NULLS LAST) AS place
+    FROM largest
 ),
-placed AS (SELECT *, least(rank, ?) AS place FROM ranked)
+placed AS (
+    SELECT sums.*, coalesce(place, ?) AS place
+    FROM sums LEFT JOIN top ON name IS NOT DISTINCT FROM label
+)
 SELECT place, any_value(name) AS name, count(*) AS groups, {outer}
 FROM placed GROUP BY GROUPING SETS ((place), ()) ORDER BY place NULLS LAST""",
-        [*given, *parameters, limit + 1],
+        [*given, *parameters, limit, limit + 1],
     )
     return _with_parts(found, limit)
 

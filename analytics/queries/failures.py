@@ -11,7 +11,7 @@ import polars as pl
 
 from analytics import ranking
 from analytics.queries import IS_ERROR, Selection, condition, frame
-from analytics.ranking import Measure
+from analytics.ranking import Measure, counted
 
 OUTCOMES = (
     "provider_error",
@@ -33,11 +33,11 @@ _DECLINED = f"""CASE WHEN len(finish_reasons) = 1 THEN finish_reasons[1] IN ({_W
 _MEASURES = {
     **ranking.EXCHANGES,
     **ranking.ERRORS,
-    **{name: Measure(f"count(*) FILTER (outcome = '{name}')") for name in OUTCOMES},
-    "rate_limited": Measure("count(*) FILTER (status = 429)"),
-    "declined": Measure(f"count(*) FILTER ({_DECLINED})"),
-    "retried": Measure("count(*) FILTER (attempts > 1)"),
-    "recovered": Measure("count(*) FILTER (attempts > 1 AND outcome = 'completed')"),
+    **{name: counted(f"outcome = '{name}'") for name in OUTCOMES},
+    "rate_limited": counted("status = 429"),
+    "declined": counted(_DECLINED),
+    "retried": counted("attempts > 1"),
+    "recovered": counted("attempts > 1 AND outcome = 'completed'"),
     "extra_attempts": Measure("sum(attempts - 1) FILTER (attempts > 1)"),
     "error_cost_usd": Measure(f"sum(cost_usd) FILTER ({IS_ERROR})", ranking.MONEY),
 }

@@ -42,11 +42,11 @@ def sessions(
     found = frame(
         con,
         f"""
-WITH first AS MATERIALIZED (
-    SELECT session_id AS id, row_number() OVER (ORDER BY {_RANK[sort]}, session_id) AS rank
-    FROM exchanges WHERE {where} GROUP BY session_id
+WITH chosen AS (
+    SELECT session_id AS id FROM exchanges WHERE {where} GROUP BY session_id
     ORDER BY {_RANK[sort]}, session_id LIMIT ?
-)
+),
+first AS MATERIALIZED (SELECT id, row_number() OVER () AS rank FROM chosen)
 SELECT session_id,
     arg_min_null(user_id, (started_at, exchange_id)) AS user_id,
     arg_min_null(feature, (started_at, exchange_id)) AS feature,

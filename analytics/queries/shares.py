@@ -10,13 +10,13 @@ import polars as pl
 
 from analytics import ranking
 from analytics.queries import NOT_FULLY_PRICED, Selection
-from analytics.ranking import Measure
+from analytics.ranking import counted
 
 _ORDER = "cost_usd DESC NULLS LAST, exchanges DESC"
 _MEASURES = {
     **ranking.EXCHANGES,
     **ranking.COST,
-    "not_fully_priced": Measure(f"count(*) FILTER ({NOT_FULLY_PRICED})"),
+    "not_fully_priced": counted(NOT_FULLY_PRICED),
 }
 
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from analytics import ranking
 from analytics.queries import NOT_FULLY_PRICED, WITHOUT_USAGE, Selection
-from analytics.ranking import Measure
+from analytics.ranking import counted
 
 Sort = Literal["cost", "exchanges", "tokens"]
 
@@ -27,9 +27,9 @@ _MEASURES = {
     **ranking.ERRORS,
     **ranking.TOKENS,
     **ranking.COST,
-    "not_fully_priced": Measure(f"count(*) FILTER ({NOT_FULLY_PRICED})"),
-    "estimated": Measure("count(*) FILTER (cost_status = 'estimated')"),
-    "without_usage": Measure(f"count(*) FILTER ({WITHOUT_USAGE})"),
+    "not_fully_priced": counted(NOT_FULLY_PRICED),
+    "estimated": counted("cost_status = 'estimated'"),
+    "without_usage": counted(WITHOUT_USAGE),
 }
 
 

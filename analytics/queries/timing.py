@@ -47,7 +47,7 @@ def timing(
     """
     measures = {
         **ranking.EXCHANGES,
-        "answered": ranking.Measure(f"count(*) FILTER ({ANSWERED})"),
+        "answered": ranking.counted(ANSWERED),
     }
     order = "exchanges DESC"
     sums = ranking.ranked(con, by, selection, measures, order=order, limit=limit)

@@ -12,7 +12,7 @@ import polars as pl
 
 from analytics import ranking
 from analytics.queries import WITHOUT_USAGE, Selection
-from analytics.ranking import MONEY, SUM, Measure
+from analytics.ranking import MONEY, SUM, Measure, counted
 
 CLASSES = (
     "fresh_input_tokens",
@@ -24,8 +24,8 @@ CLASSES = (
 """Disjoint; their sum is all input and all output."""
 _MEASURES = {
     **ranking.EXCHANGES,
-    "without_usage": Measure(f"count(*) FILTER ({WITHOUT_USAGE})"),
-    "estimated": Measure("count(*) FILTER (usage_source = 'estimated')"),
+    "without_usage": counted(WITHOUT_USAGE),
+    "estimated": counted("usage_source = 'estimated'"),
     **ranking.TOKENS,
     "cache_read_tokens": Measure("sum(cache_read_tokens)", SUM),
     "cache_write_tokens": Measure("sum(cache_write_tokens)", SUM),
