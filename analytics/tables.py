@@ -183,7 +183,7 @@ def seconds(value: float) -> str:
 _SHOW: dict[Kind, Callable[[Any], str]] = {
     "count": lambda value: f"{value:,}",
     "usd": usd,
-    "share": lambda value: f"{value * 100:.1f}%",
+    "share": lambda value: f"{round(value * 100, 1) + 0.0:.1f}%",
     "seconds": seconds,
 }
 

@@ -50,13 +50,13 @@ WITH cells AS MATERIALIZED (
 first AS ({_places("name")}),
 second AS ({_places("column_name")}),
 placed AS (
-    SELECT least(first.rank, ?) AS place, least(second.rank, ?) AS column_place, cells.*
-    FROM cells JOIN first ON cells.name IS NOT DISTINCT FROM first.label
-        JOIN second ON cells.column_name IS NOT DISTINCT FROM second.label
+    SELECT coalesce(first.rank, ?) AS place, coalesce(second.rank, ?) AS column_place, cells.*
+    FROM cells LEFT JOIN first ON cells.name IS NOT DISTINCT FROM first.label
+        LEFT JOIN second ON cells.column_name IS NOT DISTINCT FROM second.label
 )
 SELECT place, column_place, any_value(name) AS name, any_value(column_name) AS column_name, {_SUMS}
 FROM placed GROUP BY place, column_place ORDER BY place, column_place""",
-        [*given, *second_given, *parameters, limit + 1, column_limit + 1],
+        [*given, *second_given, *parameters, limit, column_limit, limit + 1, column_limit + 1],
     )
     return found.select(
         *_named("place", "name", limit, "part"),
@@ -66,9 +66,10 @@ FROM placed GROUP BY place, column_place ORDER BY place, column_place""",
 
 
 def _places(column: str) -> str:
-    return f"""SELECT {column} AS label, row_number() OVER (
-        ORDER BY sum(cost_usd) DESC NULLS LAST, sum(exchanges) DESC, {column} NULLS LAST
-    ) AS rank FROM cells GROUP BY {column}"""
+    return f"""SELECT label, row_number() OVER () AS rank FROM (
+        SELECT {column} AS label FROM cells GROUP BY {column}
+        ORDER BY sum(cost_usd) DESC NULLS LAST, sum(exchanges) DESC, {column} NULLS LAST LIMIT ?
+    )"""
 
 
 def _named(place: str, name: str, limit: int, part: str) -> tuple[pl.Expr, pl.Expr]:

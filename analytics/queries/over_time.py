@@ -122,18 +122,18 @@ WITH cells AS MATERIALIZED (
     SELECT epoch_us(started_at) // {unit} AS number, {expression} AS name, {_CELL}
     FROM exchanges WHERE {where} GROUP BY ALL
 ),
-ranked AS (
-    SELECT name AS label, least(row_number() OVER (ORDER BY {_ORDER[sort]}, name NULLS LAST), ?)
-        AS place
-    FROM cells GROUP BY name
+largest AS (
+    SELECT name AS label FROM cells GROUP BY name
+    ORDER BY {_ORDER[sort]}, name NULLS LAST LIMIT ?
 ),
+ranked AS (SELECT label, row_number() OVER () AS rank FROM largest),
 placed AS (
-    SELECT {_start(bucket)} AS start, place, cells.*
-    FROM cells JOIN ranked ON name IS NOT DISTINCT FROM label
+    SELECT {_start(bucket)} AS start, coalesce(rank, ?) AS place, cells.*
+    FROM cells LEFT JOIN ranked ON name IS NOT DISTINCT FROM label
 )
 SELECT start, place, any_value(name) AS name, {_SUMS}
 FROM placed GROUP BY GROUPING SETS ((start, place), (start)) ORDER BY place NULLS LAST, start""",
-        [*given, *parameters, limit + 1],
+        [*given, *parameters, limit, limit + 1],
     )
 
 

@@ -19,7 +19,7 @@ from analytics.prices import PriceBook
 from analytics.queries import IS_ERROR, Selection, condition
 from analytics.reports.blame import CROWD, blame
 from analytics.reports.findings import IN_USD, Finding, distinct, joined, rank, without_echoes
-from analytics.reports.sums import COSTED, KEYS, SUMS, Pricer
+from analytics.reports.sums import COSTED, FOLDED, KEYS, RAW_KEYS, SUMS, Pricer
 from analytics.reports.unusual import HISTORY_DAYS
 from analytics.reports.watch import (
     JUDGES,
@@ -176,15 +176,20 @@ CREATE OR REPLACE TEMP TABLE cube AS
 WITH known AS (
     SELECT user_id AS label FROM user_days WHERE usd >= ?
     GROUP BY ALL
+),
+raw AS (
+    SELECT CAST(started_at AS DATE) AS day, feature,
+        CASE WHEN user_id IS NULL OR user_id IN (SELECT label FROM known WHERE label IS NOT NULL)
+            THEN user_id ELSE ? END AS user_id,
+        {COSTED} AS costed, {RAW_KEYS}, {SUMS},
+        count(*) FILTER ({IS_ERROR}) AS errors,
+        count(*) FILTER (duration_seconds > 0) AS timed,
+        sum(ln(duration_seconds)) FILTER (duration_seconds > 0) AS log_seconds
+    FROM exchanges WHERE {where} GROUP BY ALL
 )
-SELECT CAST(started_at AS DATE) AS day, feature,
-    CASE WHEN user_id IS NULL OR user_id IN (SELECT label FROM known WHERE label IS NOT NULL)
-        THEN user_id ELSE ? END AS user_id,
-    {COSTED} AS costed, {KEYS}, {SUMS},
-    count(*) FILTER ({IS_ERROR}) AS errors,
-    count(*) FILTER (duration_seconds > 0) AS timed,
-    sum(ln(duration_seconds)) FILTER (duration_seconds > 0) AS log_seconds
-FROM exchanges WHERE {where} GROUP BY ALL""",
+SELECT day, feature, user_id, costed, {KEYS}, {FOLDED}, sum(errors)::BIGINT AS errors,
+    sum(timed)::BIGINT AS timed, sum(log_seconds) AS log_seconds
+FROM raw GROUP BY ALL""",
         [least / 2, CROWD, *parameters],
     )
     con.execute("DROP TABLE user_days")

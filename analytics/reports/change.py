@@ -18,7 +18,7 @@ from analytics.prices import PriceBook
 from analytics.queries import WITHOUT_USAGE, Selection, condition, dimension, frame
 from analytics.reports.drivers import Models, model_label, told
 from analytics.reports.split import CAUSES, Causes, split
-from analytics.reports.sums import COSTED, FOLDED, KEYS, SUMS, Pricer, added
+from analytics.reports.sums import COSTED, FOLDED, KEYS, RAW_KEYS, SUMS, Pricer, added
 from analytics.windows import Window
 
 GROUPS = 1_000
@@ -121,9 +121,12 @@ def _sums(
     return frame(
         con,
         f"""
-WITH sums AS (
-    SELECT CAST({expression} AS VARCHAR) AS name, {inside} AS is_after, {KEYS}, {SUMS}
+WITH raw AS (
+    SELECT {expression} AS label, {inside} AS is_after, {RAW_KEYS}, {SUMS}
     FROM exchanges WHERE {COSTED} AND {either} GROUP BY ALL
+),
+sums AS (
+    SELECT CAST(label AS VARCHAR) AS name, is_after, {KEYS}, {FOLDED} FROM raw GROUP BY ALL
 ),
 ranked AS (
     SELECT name, row_number() OVER (ORDER BY sum(cost_usd) DESC, name NULLS LAST) AS rank

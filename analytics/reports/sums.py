@@ -19,13 +19,15 @@ from analytics.reports.class_prices import INPUT_CLASSES, ClassPrices, Served, c
 _READ, _WRITE = "coalesce(cache_read_tokens, 0)", "coalesce(cache_write_tokens, 0)"
 _HOUR = "coalesce(cache_write_1h_tokens, 0)"
 _ORDINARY = "('auto', 'default', 'standard', 'standard_only', 'on_demand', 'unspecified')"
+RAW_KEYS = """provider, request_model, response_model, service_tier,
+    input_cost_usd IS NULL AND output_cost_usd IS NULL AS unsplit"""
+"""By these a row of sums is made first, as columns are grouped quicker than what is made of them.
+`unsplit`: the provider reported one cost for input and output together."""
 KEYS = f"""provider, {MODEL} AS model,
     CASE WHEN lower(service_tier) NOT IN {_ORDINARY} THEN lower(service_tier) END AS service_tier,
-    input_cost_usd IS NULL AND output_cost_usd IS NULL AS unsplit"""
-"""What a row of sums is about, besides the caller's own keys. `unsplit`: the provider reported one
-cost for input and output together."""
-SUMS = f"""any_value(request_model) AS request_model, any_value(response_model) AS response_model,
-    any_value(operation) AS operation, max(started_at) AS last_at, count(*) AS exchanges,
+    unsplit"""
+"""What a row of sums is about, besides the caller's own keys, of such rows."""
+SUMS = f"""any_value(operation) AS operation, max(started_at) AS last_at, count(*) AS exchanges,
     sum(greatest(input_tokens - {_READ} - {_WRITE}, 0))::BIGINT AS fresh,
     sum(cache_read_tokens)::BIGINT AS cache_read,
     sum(greatest({_WRITE} - {_HOUR}, 0))::BIGINT AS cache_write,

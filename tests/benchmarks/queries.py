@@ -3,7 +3,9 @@
 Every query of the store at a million exchanges and, with --ten-million, at ten: milliseconds from
 opening the file to closing it, as the median of some runs, over the last 7 of 30 days and over all
 of them; and how much longer ten times the rows take. Beside it the sums by feature in plain SQL,
-here, in SQLite and in PostgreSQL. The traffic is the generator's, copied.
+here, in SQLite and in PostgreSQL. The traffic is the generator's, copied, without bodies.
+
+All of them are the dashboard's but for `spend`, which is `meterline top`'s and adds percentiles.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import sys
 import tempfile
 import time
@@ -24,9 +27,12 @@ import duckdb
 import polars as pl
 
 from analytics import store
+from analytics.prices import PriceBook
 from analytics.queries import Selection, before
 from analytics.queries.blind_spots import blind_spots, losses, unpriced
 from analytics.queries.choices import choices, tag_names
+from analytics.queries.cross import cross
+from analytics.queries.decisions import decisions
 from analytics.queries.failures import error_kinds, failed_attempts, failures
 from analytics.queries.forecast import forecast, forecast_by_day
 from analytics.queries.listing import listing
@@ -35,9 +41,14 @@ from analytics.queries.overview import overview
 from analytics.queries.people import people
 from analytics.queries.session import session
 from analytics.queries.sessions import sessions
+from analytics.queries.shares import shares
 from analytics.queries.spend import spend
 from analytics.queries.timing import timing
 from analytics.queries.usage import usage
+from analytics.reports.anomalies import anomalies
+from analytics.reports.change import change
+from analytics.reports.prompts import prompts
+from analytics.reports.waste import waste
 from analytics.windows import Window
 from sample_data.generator import Window as Month
 from sample_data.generator import fill_rows
@@ -64,6 +75,13 @@ def longest_session(con: duckdb.DuckDBPyConnection, _: Selection) -> pl.DataFram
     return session(con, LONGEST[0])
 
 
+def changed(con: duckdb.DuckDBPyConnection, chosen: Selection) -> Any:
+    earlier = before(chosen, NOW)
+    assert earlier is not None
+    return change(con, BOOK, chosen, earlier.window)
+
+
+BOOK = PriceBook()
 LONGEST = [""]
 """Set by `measured` for the store at hand."""
 QUERIES: dict[str, Query] = {
@@ -72,11 +90,17 @@ QUERIES: dict[str, Query] = {
         f"spend by {by}": lambda con, s, by=by: spend(con, by, s)  # type: ignore[misc]
         for by in ("feature", "model", "user", "session", "tag:team")
     },
+    **{
+        f"shares by {by}": lambda con, s, by=by: shares(con, by, s)  # type: ignore[misc]
+        for by in ("feature", "model", "user", "session", "tag:team")
+    },
+    "feature by model": lambda con, s: cross(con, "feature", "model", s),
     "usage by model": lambda con, s: usage(con, "model", s),
     "timing by model": lambda con, s: timing(con, "model", s),
     "failures by provider": lambda con, s: failures(con, "provider", s),
     "kinds of errors": error_kinds,
     "failed attempts": failed_attempts,
+    "decisions": decisions,
     "users, and before": compared("user"),
     "features, and before": compared("feature"),
     "by day": lambda con, s: over_time(con, s, now=NOW),
@@ -95,6 +119,10 @@ QUERIES: dict[str, Query] = {
     "dearest exchanges": lambda con, s: listing(con, s, sort="cost"),
     "forecast": lambda con, s: forecast(con, s, NOW - timedelta(hours=9)),
     "forecast by day": lambda con, s: forecast_by_day(con, s, NOW - timedelta(hours=9)),
+    "report change": changed,
+    "report waste": lambda con, s: waste(con, BOOK, s),
+    "report anomalies": lambda con, s: anomalies(con, BOOK, s, NOW),
+    "report prompts": prompts,
 }
 
 
@@ -114,6 +142,9 @@ def main() -> int:
         paths = {rows: filled(home / f"{rows}", rows) for rows in sizes}
         figures = {rows: measured(path, args.runs, args.only) for rows, path in paths.items()}
         report(figures)
+        print(f"load of the machine at the end: {os.getloadavg()[0]:.1f}")
+        for rows, path in paths.items():
+            print(f"{rows:,} exchanges: {path.stat().st_size / rows:.0f} bytes each, as rows")
         if not args.no_others:
             print("\n" + "\n".join(other_databases.compare(paths[MILLION], NOW, args.runs)))
     if args.json:

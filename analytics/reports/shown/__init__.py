@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from analytics.queries import Selection
 
 NONE = "(none)"
+NOTHING = "No exchange is in the window, or none that the filters let through."
 EXAMPLES = "7d, 24h, today, 2026-11-01..2026-11-07, all"
 
 
@@ -121,13 +122,20 @@ def write_sections(sections: Sequence[Section], form: Form, only: str | None, ou
 
 
 def _write_for_people(sections: Sequence[Section], out: TextIO) -> None:
-    shown = [each for each in sections if each.table is not None or each.text]
+    shown = [each for each in sections if _has_something(each)]
     for number, section in enumerate(shown):
         out.write(f"{chr(10) * bool(number)}{printable(section.title)}\n\n")
-        if section.table is not None:
+        if section.table is not None and section.table.rows:
             write(section.table, "table", out)
+        elif section.table is not None:
+            out.writelines(f"{printable(note)}\n" for note in section.table.notes)
         if section.text:
             out.write(f"{printable(section.text, chr(10))}\n")
+
+
+def _has_something(section: Section) -> bool:
+    table = section.table
+    return bool(section.text) or (table is not None and bool(table.rows or table.notes))
 
 
 def _json(sections: Sequence[Section]) -> str:

@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from analytics.commands import CommandFailed
-from analytics.reports.shown import NONE, Section, add_selection, opened, selected
+from analytics.reports.shown import NONE, NOTHING, Section, add_selection, opened, selected
 from analytics.tables import Column, Table, seconds, usd
 from proxy.config import Settings
 
@@ -85,7 +85,7 @@ def _findings(found: Anomalies) -> Section:
 
 def _notes(found: Anomalies) -> list[str]:
     if found.first_day is None:
-        return ["No exchange is in the window."]
+        return [NOTHING]
     return [
         f"Judged from {found.first_day} on (UTC days; a week has to come before). Effects below "
         f"{usd(found.least_usd)} a day are not told."

@@ -14,6 +14,7 @@ from analytics.filters import BadFilter, window_of
 from analytics.reports.shown import (
     EXAMPLES,
     NONE,
+    NOTHING,
     Section,
     add_selection,
     named,
@@ -103,33 +104,33 @@ def _summary(found: Change) -> Section:
         Column(name="share", kind="share"),
     ]
     total = found.groups.row(-1, named=True)
+    nothing = not found.coverage["exchanges"].sum()
+    notes = [f"Before: {found.before}.", f"After: {found.after}.", *_missing(found)]
     return Section(
         name="summary",
-        title=f"The bill went from {usd(total['cost_usd_before'])} to {usd(total['cost_usd'])}",
+        title="Nothing to compare"
+        if nothing
+        else f"The bill went from {usd(total['cost_usd_before'])} to {usd(total['cost_usd'])}",
         frame=found.summary,
-        table=table_of(
-            causes[:-1],
-            columns,
-            footer=causes[-1:],
-            notes=[f"Before: {found.before}.", f"After: {found.after}.", *_missing(found)],
-        ),
+        table=Table(columns=columns, rows=[], notes=[NOTHING, *notes])
+        if nothing
+        else table_of(causes[:-1], columns, footer=causes[-1:], notes=notes),
     )
 
 
 def _missing(found: Change) -> list[str]:
     notes = []
     for row in found.coverage.iter_rows(named=True):
-        for name, what in (
-            ("unpriced", "without a known cost are left out"),
-            ("partial", "are priced only in part: a lower bound"),
-            ("estimated", "rest on estimated tokens"),
+        for name, one, many in (
+            ("unpriced", "without a known cost is left out", "without a known cost are left out"),
+            ("partial", *(f"{be} priced only in part: a lower bound" for be in ("is", "are"))),
+            ("estimated", "rests on estimated tokens", "rest on estimated tokens"),
         ):
             if count := row[name]:
                 amount = row.get(f"{name}_usd")
                 money = "" if amount is None else f" ({usd(amount)})"
-                notes.append(
-                    f"{row['window'].capitalize()}: {counted(count, 'exchange')}{money} {what}."
-                )
+                what, window = one if count == 1 else many, row["window"].capitalize()
+                notes.append(f"{window}: {counted(count, 'exchange')}{money} {what}.")
     return notes
 
 

@@ -8,7 +8,15 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from analytics.reports.shown import NONE, Section, add_selection, opened, selected, table_of
+from analytics.reports.shown import (
+    NONE,
+    NOTHING,
+    Section,
+    add_selection,
+    opened,
+    selected,
+    table_of,
+)
 from analytics.tables import Column, counted, usd
 from proxy.config import Settings
 
@@ -56,8 +64,16 @@ def _changes(found: Prompts, *, texts: bool) -> Section:
         title="Changes of prompts" if rows else "No prompt changed",
         frame=found.changes,
         table=table_of(_in_words(rows), columns, notes=_notes(rows)) if rows else None,
-        text="\n".join(_diffs(rows)) if texts else "",
+        text=_text(found, rows, texts=texts),
     )
+
+
+def _text(found: Prompts, rows: list[dict[str, Any]], *, texts: bool) -> str:
+    if not len(found.versions):
+        return NOTHING
+    if not rows:
+        return "Every feature kept the prompt it had."
+    return "\n".join(_diffs(rows)) if texts else ""
 
 
 def _in_words(rows: list[dict[str, Any]]) -> pl.DataFrame:

@@ -122,7 +122,7 @@ def _rows(found: Reconciled, *, every: bool) -> Section:
         Column(name="model", kind="text"),
         Column(name="verdict", kind="text"),
         Column(name="exchanges", kind="count"),
-        Column(name="requests", kind="count", heading="billed"),
+        Column(name="requests", kind="count", heading="billed ones"),
         Column(name="cost_usd", kind="usd", heading="recorded"),
         Column(name="billed_usd", kind="usd", heading="billed"),
         Column(name="difference_usd", kind="usd", heading="difference"),

@@ -10,7 +10,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from analytics.commands import CommandFailed
-from analytics.reports.shown import NONE, Section, add_selection, opened, selected, table_of
+from analytics.reports.shown import (
+    NONE,
+    NOTHING,
+    Section,
+    add_selection,
+    opened,
+    selected,
+    table_of,
+)
 from analytics.tables import Column, counted, usd
 from proxy.config import Settings
 
@@ -70,6 +78,14 @@ def _summary(found: Waste) -> Section:
     frame = found.summary.with_columns(
         pl.col("kind").str.replace_all("_", " "), pl.col("what", "mend").fill_null("")
     )
+    if not found.selected:
+        return Section(
+            name="summary",
+            title="Nothing to look at",
+            frame=found.summary,
+            table=None,
+            text=NOTHING,
+        )
     total = found.summary["counted_usd"][-1]
     return Section(
         name="summary",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from analytics.commands import CommandFailed
 from analytics.filters import NAMES
-from analytics.reports.shown import NONE, Section, add_window, opened, selected, table_of
+from analytics.reports.shown import NONE, NOTHING, Section, add_window, opened, selected, table_of
 from analytics.tables import Column, counted, usd
 from proxy.config import Settings
 
@@ -88,7 +88,7 @@ def _summary(found: WhatIf) -> Section:
         name="summary",
         title="What the same traffic would have cost",
         frame=found.summary,
-        table=table_of(frame, columns, notes=_notes(found)),
+        table=table_of(frame, columns, notes=_notes(found) if len(frame) else [NOTHING]),
     )
 
 

@@ -94,7 +94,7 @@ def test_a_change_is_told_in_words(run: Function) -> None:
 
 @pytest.mark.usefixtures("posted")
 def test_filters_choose_the_exchanges(run: Function) -> None:
-    assert "from $0.00 to $0.00" in run("report", "change", "--feature", "search").out
+    assert "Nothing to compare" in run("report", "change", "--feature", "search").out
 
 
 @pytest.mark.usefixtures("posted")
@@ -171,3 +171,20 @@ def test_missing_usage_names_the_client_and_its_line_of_code(run: Function, post
 def test_without_missing_usage_it_says_so(run: Function, post: Function) -> None:
     post({"stream": True, "usage_source": "provider", "cost_status": "priced"})
     assert "Every completed stream reported its usage." in run("report", "missing-usage").out
+
+@pytest.mark.usefixtures("posted")
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "reconcile"])
+def test_where_no_exchange_is_selected_it_is_said_and_no_empty_table_shown(
+    run: Function, name: str
+) -> None:
+    out = run("report", name, *ARGUMENTS.get(name, []), "--feature", "nope").out
+    assert "No exchange is in the window, or none that the filters let through." in out
+    assert "---" not in out
+    assert "$0.00" not in out
+
+
+@pytest.mark.usefixtures("posted")
+def test_a_share_of_nothing_has_no_sign(run: Function) -> None:
+    out = run("report", "change", "--part", "summary").out
+    assert "-0.0%" not in out
+    assert " 0.0%" in out
