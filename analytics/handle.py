@@ -1,4 +1,4 @@
-"""The handle that `analytics.connect` gives: the queries as methods, and SQL.
+"""The handle that `analytics.connect` gives: the queries as methods, the reports, and SQL.
 
 Owns how a notebook names windows and filters, and that the file is open for one query at a time.
 What the frames mean is said by the queries themselves, in analytics/queries.
@@ -23,6 +23,8 @@ import duckdb
 import polars as pl
 
 from analytics import store
+from analytics.explained import Reports
+from analytics.prices import PriceBook
 from analytics.queries import Selection, before, frame
 from analytics.queries.arms import arms
 from analytics.queries.blind_spots import blind_spots, losses, unpriced
@@ -46,29 +48,39 @@ Where = Mapping[str, str | Sequence[str | None] | None]
 Query = Callable[[duckdb.DuckDBPyConnection], pl.DataFrame]
 
 
-def store_path(where: str | PathLike[str] | Settings | None) -> Path:
-    """The store's file: see `analytics.connect`. Raises proxy.config.ConfigError."""
-    if isinstance(where, Settings):
-        return where.store_path
+def handle_on(where: str | PathLike[str] | Settings | None) -> Handle:
+    """See `analytics.connect`. Raises proxy.config.ConfigError."""
     if where is None or str(where).endswith(".toml"):
-        return load(None if where is None else str(where)).store_path
+        where = load(None if where is None else str(where))
+    if isinstance(where, Settings):
+        return Handle(where.store_path, book=PriceBook.of(where))
     path = Path(where)
-    return path / store.NAME if path.is_dir() else path
+    return Handle(path / store.NAME if path.is_dir() else path)
 
 
 class Handle:
-    """A store and the questions one can ask it. Holds nothing open."""
+    """A store and the questions one can ask it. Holds nothing open.
 
-    def __init__(self, path: Path, *, now: Callable[[], datetime] | None = None) -> None:
+    `reports` are the reports as methods; prices of one's own come from settings.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        now: Callable[[], datetime] | None = None,
+        book: PriceBook | None = None,
+    ) -> None:
         self.path = path
-        self._now = now or (lambda: datetime.now(UTC))
+        self.now = now or (lambda: datetime.now(UTC))
+        self.reports = Reports(self, book or PriceBook())
 
     def __repr__(self) -> str:
         return f"analytics.connect({str(self.path)!r})"
 
     def selection(self, last: str = "7d", where: Where | None = None) -> Selection:
         """The exchanges that a window and filters mean, for functions that take a Selection."""
-        return Selection(window=parse(last, self._now()), values=_values(where or {}))
+        return Selection(window=parse(last, self.now()), values=_values(where or {}))
 
     def open(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         """A read-only connection, for `with`; the poster waits meanwhile, so be short."""
@@ -81,7 +93,7 @@ class Handle:
     def overview(self, last: str = "7d", where: Where | None = None) -> pl.DataFrame:
         """The window at a glance and the one before: queries.overview."""
         chosen = self.selection(last, where)
-        return self._ask(lambda con: overview(con, chosen, before(chosen, self._now())))
+        return self._ask(lambda con: overview(con, chosen, before(chosen, self.now())))
 
     def spend(
         self,
@@ -140,7 +152,7 @@ class Handle:
     ) -> pl.DataFrame:
         """Who uses it, since when, and the trend: queries.people."""
         chosen = self.selection(last, where)
-        earlier = before(chosen, self._now())
+        earlier = before(chosen, self.now())
         return self._ask(lambda con: people(con, by, chosen, earlier, limit=limit, sort=sort))
 
     def over_time(
@@ -154,7 +166,7 @@ class Handle:
         sort: Literal["cost", "exchanges", "errors", "tokens"] = "cost",
     ) -> pl.DataFrame:
         """Exchanges, errors, spend and tokens by bucket and group: queries.over_time."""
-        chosen, now = self.selection(last, where), self._now()
+        chosen, now = self.selection(last, where), self.now()
         size = bucket or bucket_for(chosen.window, now)
         return self._ask(
             lambda con: over_time(con, chosen, by=by, bucket=size, limit=limit, sort=sort, now=now)
@@ -164,7 +176,7 @@ class Handle:
         self, last: str = "30d", where: Where | None = None, *, bucket: Bucket | None = None
     ) -> pl.DataFrame:
         """Percentiles of durations by bucket: queries.over_time."""
-        chosen, now = self.selection(last, where), self._now()
+        chosen, now = self.selection(last, where), self.now()
         size = bucket or bucket_for(chosen.window, now)
         return self._ask(lambda con: durations_over_time(con, chosen, bucket=size, now=now))
 
@@ -216,12 +228,12 @@ class Handle:
     def forecast(self, where: Where | None = None) -> pl.DataFrame:
         """What this month will cost: queries.forecast."""
         chosen = self.selection("all", where)
-        return self._ask(lambda con: forecast(con, chosen, self._now()))
+        return self._ask(lambda con: forecast(con, chosen, self.now()))
 
     def forecast_by_day(self, where: Where | None = None) -> pl.DataFrame:
         """The same by day, for a chart: queries.forecast."""
         chosen = self.selection("all", where)
-        return self._ask(lambda con: forecast_by_day(con, chosen, self._now()))
+        return self._ask(lambda con: forecast_by_day(con, chosen, self.now()))
 
     def choices(
         self, by: str, last: str = "7d", where: Where | None = None, *, limit: int = 200

@@ -118,6 +118,21 @@ def test_every_question_has_an_answer_without_arguments(handle: Handle, name: st
     assert isinstance(getattr(handle, name)(), pl.DataFrame)
 
 
+def test_the_reports_are_there_as_methods(handle: Handle, tmp_path: Path) -> None:
+    bill = tmp_path / "bill.csv"
+    bill.write_text(f"date,model,cost\n{NOW.date()},gpt-4o-mini,25\n", encoding="utf-8")
+    reports = handle.reports
+    assert reports.change(against="2026-10-01..2026-10-31").groups["exchanges"][-1] == 3
+    assert reports.change(where={"user": "ben"}, by="user").groups["name"].to_list()[0] == "ben"
+    assert reports.waste(last="all").exchanges == 4
+    assert reports.prompts().versions.is_empty()
+    assert reports.anomalies().findings.is_empty()
+    assert reports.whatif("gpt-4.1-mini").left_out["exchanges"].sum() > 0
+    assert reports.reconcile(bill).summary["billed_usd"][-1] == 25
+    with pytest.raises(ValueError, match="no beginning"):
+        reports.change("all")
+
+
 def test_questions_about_one_thing(handle: Handle) -> None:
     assert handle.session("s").height == 3
     assert handle.choices("user", last="all")["name"].to_list() == ["ana", "ben", None]

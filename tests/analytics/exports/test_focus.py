@@ -1,3 +1,11 @@
+"""The FOCUS export, held against rules written here from the text of the specification.
+
+The FOCUS project has a validator of its own on the package index, focus-validator. Its newest
+release, 1.0.0, has rules for 0.5, 1.0-preview and 1.0 alone, so what 1.4 added it cannot judge, and
+it wants a numpy below 2. So the columns that 1.4 requires, their types, allowed values and what
+they must agree on are written out below.
+"""
+
 from __future__ import annotations
 
 import re
