@@ -174,9 +174,7 @@ def test_without_missing_usage_it_says_so(run: Function, post: Function) -> None
 
 
 @pytest.mark.usefixtures("posted")
-@pytest.mark.parametrize(
-    "name", [name for name in NAMES if name not in ("reconcile", "missing-usage")]
-)
+@pytest.mark.parametrize("name", ["change", "prompts", "waste", "whatif", "anomalies"])
 def test_where_no_exchange_is_selected_it_is_said_and_no_empty_table_shown(
     run: Function, name: str
 ) -> None:
