@@ -17,6 +17,7 @@ from proxy import headers, outgoing
 from proxy.admission import cross_site
 from proxy.calls.call import Call, Reply
 from proxy.capture import Capture
+from proxy.deadlines import Deadlines
 from proxy.errors import AttemptFailed, Broken
 from proxy.journal.entries import AttemptMade
 from proxy.outgoing import Target
@@ -31,6 +32,7 @@ class Attempts:
     def __init__(self, client: UpstreamClient, find_target: FindTarget) -> None:
         self._client = client
         self._find_target = find_target
+        self._deadlines = Deadlines()
 
     async def send(self, call: Call) -> Reply:
         """One attempt at a call, until the first piece of its answer is there."""
@@ -74,7 +76,7 @@ class Attempts:
             if seconds is None:
                 return await self._first_piece(endpoint, message, made)
             try:
-                async with asyncio.timeout(seconds):
+                with self._deadlines.within(seconds):
                     return await self._first_piece(endpoint, message, made)
             except TimeoutError:
                 late = f"no answer from {endpoint.name} in the time that the rules leave it"
