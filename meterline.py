@@ -185,7 +185,7 @@ def run_proxy(args: argparse.Namespace) -> int:
 
 
 class _Money:
-    """What budgets ask for, loaded when the first one does: without budgets nobody does."""
+    """What limits and budgets ask for, loaded when the first one does: without them nobody does."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -199,8 +199,8 @@ class _Money:
     def price(self, **usage: Any) -> Any:
         return self._loaded[0](**usage)
 
-    def history(self, since: Any, until: Any) -> Any:
-        return self._loaded[1](since, until)
+    def history(self, since: Any, until: Any, step: Any) -> Any:
+        return self._loaded[1](since, until, step)
 
 
 async def _start_demo() -> str:

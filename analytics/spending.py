@@ -7,7 +7,7 @@ to write to either.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -25,19 +25,20 @@ _LABELS = ("feature", "user_id", "session_id", "environment")
 _ROUTE = ("provider", "request_model", "operation", "stream", "key_id")
 _COLUMNS = ("started_at", *_ROUTE, *_LABELS, "tags", "cost_usd")
 _SQL = f"""
-    SELECT time_bucket(INTERVAL 15 minutes, started_at) AS started_at, provider, request_model,
-           operation, stream, key_id, {", ".join(_LABELS)}, tags, sum(cost_usd) AS cost_usd
-    FROM exchanges WHERE started_at >= ? AND started_at < ? AND cost_usd IS NOT NULL
+    SELECT time_bucket(INTERVAL {{step}} seconds, started_at) AS started_at, provider,
+           request_model, operation, stream, key_id, {", ".join(_LABELS)}, tags,
+           sum(cost_usd) AS cost_usd, count(*) AS requests,
+           sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0))::BIGINT AS tokens
+    FROM exchanges WHERE started_at >= ? AND started_at < ? AND outcome <> 'refused'
     GROUP BY ALL
 """
-"""In quarters of an hour: every zone's day begins with one."""
 
 
 def history(settings: Settings) -> History:
     """The exchanges since a moment. Raises OSError where the store cannot be read now."""
 
-    def spent(since: datetime, until: datetime) -> Iterator[Spent]:
-        rows, positions = _posted(settings.store_path, since, until)
+    def spent(since: datetime, until: datetime, step: timedelta) -> Iterator[Spent]:
+        rows, positions = _posted(settings.store_path, since, until, step)
         yield from map(_spent, rows)
         yield from _unposted(settings, positions, since, until)
 
@@ -66,13 +67,16 @@ def price(settings: Settings) -> Price:
     return cost
 
 
-def _posted(path: Path, since: datetime, until: datetime) -> tuple[list[dict[str, Any]], Positions]:
+def _posted(
+    path: Path, since: datetime, until: datetime, step: timedelta
+) -> tuple[list[dict[str, Any]], Positions]:
     """The rows, and how far they reach, of one moment of the store."""
     try:
         with read(path) as con:
             con.execute("BEGIN")
             positions = load(con)
-            cursor = con.execute(_SQL, [since, until])
+            seconds = max(1, int(step.total_seconds()))
+            cursor = con.execute(_SQL.format(step=seconds), [since, until])
             names = [column[0] for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()], positions
     except StoreMissing:
@@ -93,8 +97,10 @@ def _unposted(
                 exchange = assemble(found, book).exchange
             except Exception:  # the poster tells of it
                 continue
-            if since <= exchange.started_at < until and exchange.cost_usd is not None:
-                yield _spent({name: getattr(exchange, name) for name in _COLUMNS})
+            if since <= exchange.started_at < until and exchange.outcome != "refused":
+                row = {name: getattr(exchange, name) for name in _COLUMNS}
+                tokens = (exchange.input_tokens or 0) + (exchange.output_tokens or 0)
+                yield _spent({**row, "requests": 1, "tokens": tokens})
         positions, more = batch.after, batch.more
 
 
@@ -111,4 +117,6 @@ def _spent(row: dict[str, Any]) -> Spent:
         key=row["key_id"],
         input_tokens=None,
         cost_usd=row["cost_usd"],
+        requests=row["requests"],
+        tokens=row["tokens"],
     )

@@ -1,7 +1,7 @@
 """Ruling: which policies are in force, and what they remember.
 
-Owns making the chain anew when rules or virtual keys change, and charging budgets their past.
-Refuses to touch a call: each one takes the chain as it is when it begins.
+Owns making the chain anew when rules or virtual keys change, and charging limits and
+budgets their past. Refuses to touch a call: each one takes the chain as it is when it begins.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from proxy.policies import chain
 from proxy.policies.chain import Chain, Surroundings
 from proxy.reload import RulesFile
 from proxy.rules.choosing import Rules
-from proxy.rules.settings import Budget, Rule
+from proxy.rules.settings import Budget, Limit, Rule
 from proxy.virtual_keys import KeyFault, KeyRing
 
 LOOK_SECONDS = 1.0
 """Between two looks for new rules and keys."""
 LONGEST_LOOK_BACK_SECONDS = 20.0
-"""Budgets' past is read before the first call, unless the store cannot be read for so long."""
+"""The past of limits and budgets is read before the first call, unless the store cannot be read
+for so long."""
 AGAIN_SECONDS = 5.0
 
 
@@ -89,18 +90,18 @@ class Ruling:
         around = replace(self._around, virtual_keys=self._ring.restricts)
         self.chain = chain.build(active, around, self._send)
         self._tally.rules = len(active)
-        budgets = Rules(Budget, active)
-        if budgets and self._history is not None:
+        limits, budgets = Rules(Limit, active), Rules(Budget, active)
+        if (limits or budgets) and self._history is not None:
             past = Past(self._history, self._around.memory, self._ring.pinned)
-            self._begin(self._charge(past, budgets))
+            self._begin(self._charge(past, limits, budgets))
 
-    async def _charge(self, past: Past, budgets: Rules[Budget]) -> None:
-        """Charge budgets their past, once the store can be read."""
+    async def _charge(self, past: Past, limits: Rules[Limit], budgets: Rules[Budget]) -> None:
+        """Charge limits and budgets their past, once the store can be read."""
         while True:
             try:
-                return await past.charge(budgets)
+                return await past.charge(limits, budgets)
             except OSError as error:
-                self._tell(f"budgets do not know yet what was spent before: {error}")
+                self._tell(f"limits and budgets do not know yet what was used before: {error}")
                 await asyncio.sleep(AGAIN_SECONDS)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:

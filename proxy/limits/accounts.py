@@ -59,6 +59,11 @@ class Sliding:
     def add(self, amount: Amount, now: Now) -> None:
         current = self._slice(now)
         self.total += amount
+        if self.spans and self.spans[-1][0] > current:  # of the past, and charged late
+            by_slice = dict(self.spans)
+            by_slice[current] = by_slice.get(current, 0) + amount
+            self.spans = deque(sorted(by_slice.items()))
+            return
         if self.spans and self.spans[-1][0] == current:
             amount += self.spans.pop()[1]
         self.spans.append((current, amount))

@@ -25,6 +25,9 @@ from proxy.rules.choosing import Rules
 from proxy.rules.conditions import Known
 from proxy.rules.settings import Budget, Limit
 
+_FREE = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+"""Methods that make no tokens."""
+
 
 class Unpriced(Exception):
     """A budget wants a price that nobody knows."""
@@ -76,7 +79,9 @@ class Claiming:
         for ready in self._budgets.all(call):
             given, made = expected(asked, ready.does.expected_output_tokens)
             amount = rates.expected(call.provider, call.model, call.operation, given, made)
-            if amount is None and ready.does.unpriced == "refuse":
+            priced = amount is not None or asked.head.method in _FREE
+            if not priced and ready.does.unpriced == "refuse":
                 raise Unpriced(ready.name, call.model)
             whose = whose_of(ready.does.per, call, pinned)
-            yield self._money[ready.name].claim(whose, amount or Decimal(0), now)
+            claim = self._money[ready.name].claim(whose, amount or Decimal(0), now)
+            yield claim if priced else claim._replace(priced=False)

@@ -54,6 +54,8 @@ class Claim(NamedTuple):
     account: Account
     amount: Amount
     whose: str
+    priced: bool = True
+    """False where nobody knows its cost: then nothing is held."""
 
     def reaches(self, now: Now) -> Amount:
         """How much would be used and held with it."""

@@ -6,9 +6,9 @@ know prices or the store.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
@@ -25,7 +25,7 @@ class Price(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """One exchange of the past, as conditions and budgets ask about it."""
+    """Exchanges of the past that are alike, as conditions, limits and budgets ask about them."""
 
     started_at: datetime
     provider: str
@@ -35,7 +35,10 @@ class Spent:
     labels: Mapping[str, str]
     key: str | None
     input_tokens: int | None
+    """Of a prompt, as conditions know it."""
     cost_usd: Decimal | None
+    requests: int = 1
+    tokens: int = 0
 
     @property
     def difficulty(self) -> None:
@@ -51,6 +54,8 @@ class Spent:
         return 0.0
 
 
-History = Callable[[datetime, datetime], Iterable[Spent]]
-"""What was spent on exchanges that began since the first moment and before the second, posted or
-not; several may come as one. May raise OSError."""
+class History(Protocol):
+    """What was spent on exchanges that began since the first moment and before the second, posted
+    or not, none that was refused; those of one step may come as one. May raise OSError."""
+
+    def __call__(self, since: datetime, until: datetime, step: timedelta) -> Iterable[Spent]: ...

@@ -50,6 +50,9 @@ class LimitPolicy:
             call.decide("limit", claim.meter.rule, "warned", f"{claim.share(now):.0%} is used")
         for claim in claims:
             claim.account.held += claim.amount
+            if not claim.priced:
+                uncounted = "let it through uncounted", "its cost is unknown"
+                call.decide("limit", claim.meter.rule, *uncounted)
         try:
             reply = await next_step(call)
         except BaseException as error:

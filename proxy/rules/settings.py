@@ -133,7 +133,8 @@ class Budget(Section):
     hard: bool = True
     """Calls that would go beyond are refused."""
     unpriced: Literal["pass", "refuse"] = "pass"
-    """What becomes of calls whose cost nobody knows."""
+    """What becomes of calls whose cost nobody knows: models of one's own have no price, and new
+    ones not yet. The record says where one was not counted."""
     expected_output_tokens: Annotated[int, Field(ge=0)] = 500
 
 

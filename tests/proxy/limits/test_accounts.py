@@ -34,6 +34,16 @@ def test_a_window_has_all_of_the_last_seconds_and_nothing_much_older(
         assert used <= sum(a for t, a in seen if t > moment - 60.0 - slack)
 
 
+def test_what_is_charged_late_counts_for_when_it_was_used() -> None:
+    account = Sliding(60.0)
+    account.add(1, at(100.0))
+    account.add(5, at(50.0))
+    account.add(2, at(51.0))
+    assert account.used(at(100.0)) == 8
+    assert account.used(at(115.0)) == 1
+    assert account.used(at(165.0)) == 0
+
+
 @given(st.lists(st.floats(0, 20), min_size=1, max_size=30), st.integers(1, 30))
 def test_after_the_wait_there_is_room(waits: list[float], most: int) -> None:
     account, moment = Sliding(60.0), 500.0

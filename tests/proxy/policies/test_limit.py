@@ -147,10 +147,15 @@ def test_a_soft_budget_only_warns(ruled: Ruled, provider: FakeProvider) -> None:
 
 def test_a_model_without_a_price_passes_or_not_as_the_rule_says(ruled: Ruled) -> None:
     proxy = ruled(rule("budget = { usd = 0.001 }"))
-    assert chat(proxy.port, model="nobody-knows").status == 200
+    seen = chat(proxy.port, model="nobody-knows")
+    assert seen.status == 200
+    assert actions(closed(proxy, seen)) == [("limit", "let it through uncounted")]
     proxy = ruled(rule('budget = { usd = 0.001, unpriced = "refuse" }'))
     seen = chat(proxy.port, model="nobody-knows")
     assert (seen.status, error(seen)[:20]) == (403, "meterline: cap: nobo")
+    with connect(proxy.port) as wire:
+        wire.send(request("GET", "/openai/v1/models"))
+        assert wire.answer().status == 200, "a list of models costs nothing"
 
 
 def test_changing_labels_does_not_escape_a_budget(ruled: Ruled, provider: FakeProvider) -> None:
@@ -194,6 +199,26 @@ def test_budgets_know_after_a_restart_what_was_spent(
     assert statuses == [200, 200, 200, 429], "three times 0.00075 of 0.004 were spent before"
 
 
+def test_windows_know_after_a_restart_what_was_used(
+    ruled: Ruled, provider: FakeProvider, start_proxy: Callable[..., Meterline]
+) -> None:
+    provider.script = OK
+    requests = 'limit = { per = "user", requests = 3, window_seconds = 600 }'
+    tokens = "limit = { tokens = 9000, expected_output_tokens = 10, window_seconds = 900 }"
+    rules = rule(requests) + rule(tokens, "words")
+    proxy = ruled(rules)
+    closed(proxy, chat(proxy.port, fields=user("ana")))
+    config = str(proxy.data_dir.parent / "meterline.toml")
+    assert meterline("post", "--once", "--config", config).returncode == 0
+    closed(proxy, chat(proxy.port, fields=user("ana")))
+    proxy.kill()
+    again = start_proxy(rules=rules, data_dir=proxy.data_dir)
+    assert [chat(again.port, fields=user("ana")).status for _ in range(2)] == [200, 429]
+    seen = [chat(again.port, fields=user("bo")) for _ in range(3)]
+    assert [each.status for each in seen] == [200, 200, 429], "five times 2000 tokens are used"
+    assert "words: " in error(seen[-1])
+
+
 def test_a_budget_that_comes_with_a_reload_knows_the_past(
     ruled: Ruled, provider: FakeProvider
 ) -> None:
@@ -226,6 +251,25 @@ def test_many_calls_at_the_edge_of_a_budget_go_beyond_by_nothing_that_was_not_he
     assert meterline("post", "--once", "--config", config).returncode == 0
     (row,) = select(proxy.data_dir / "meterline.duckdb", "SELECT sum(cost_usd) t FROM exchanges")
     assert most * Decimal("0.8") < row["t"] <= most
+
+
+def test_at_99_percent_calls_go_beyond_by_no_more_than_they_use_above_what_was_held(
+    ruled: Ruled, provider: FakeProvider
+) -> None:
+    """Calls that do not bound their answers: little is held for them, and they use more."""
+    provider.script = OK
+    most, used_before = 100 * COST, 99
+    proxy = ruled(rule(f"budget = {{ usd = {most}, expected_output_tokens = 100 }}"))
+    assert all(chat(proxy.port).status == 200 for _ in range(used_before))
+    with ThreadPoolExecutor(50) as pool:
+        statuses = list(pool.map(lambda _: chat(proxy.port).status, range(500)))
+    assert set(statuses) == {200, 429}
+    beyond = (used_before + statuses.count(200)) * COST - most
+    held = 100 * Decimal("0.0000006")
+    assert beyond <= statuses.count(200) * (COST - held)
+    (seen,) = [chat(proxy.port)]
+    share = (used_before + statuses.count(200)) / 100
+    assert f"cap: {share:.0%} of" in error(seen), "nothing is held, refused calls charged nothing"
 
 
 def test_several_workers_cannot_count_together(ruled: Ruled) -> None:
