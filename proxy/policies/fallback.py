@@ -63,7 +63,10 @@ class FallbackPolicy:
         if rule.deadline_seconds is not None:
             deadline = time.monotonic() + rule.deadline_seconds
             call = call.but(deadline=min(call.deadline, deadline))
-        stops: list[Stop] = []
+        result = await tried(_patient(call, rule), next_step)
+        if result.good:
+            return result.give()
+        stops = [Stop(call, call.upstream, result)]
         try:
             reply = await self._along(call, next_step, rule, name, stops)
         except BaseException:
@@ -75,24 +78,25 @@ class FallbackPolicy:
     async def _along(
         self, call: Call, next_step: Next, rule: Fallback, name: str, stops: list[Stop]
     ) -> Reply:
-        """The first good reply, else that of the first stop. Raises its failure."""
-        for number, where in enumerate((call.upstream, *rule.to)):
-            moved = self._destinations.moved(call, Destination.of(where)) if number else call
+        """The first good reply of the others, else that of the first stop. Raises its failure."""
+        if not self._goes_on(call, rule, stops[0].result):
+            return stops[0].result.give()
+        for where in rule.to:
+            moved = self._destinations.moved(call, Destination.of(where))
             if moved is None or call.seconds_left() <= 0:
                 why = "no time is left" if moved else "its model cannot be changed"
                 call.decide("fallback", name, f"did not ask {where}", why)
                 continue
-            if number:
-                call.decide("fallback", name, f"moved to {where}", _reason(stops))
+            call.decide("fallback", name, f"moved to {where}", _reason(stops))
             result = await tried(_patient(moved, rule), next_step)
             if result.good:
                 return result.give()
             stops.append(Stop(moved, where, result))
-            goes_on = self._goes_on(call, rule, result)
-            if not goes_on and (number == 0 or not _is_error(result)):
-                return result.give()
-            if not goes_on and result.failure is not None:
-                break
+            if not self._goes_on(call, rule, result):
+                if not _is_error(result):
+                    return result.give()
+                if result.failure is not None:
+                    break
         return await self._after_all(call, next_step, name, stops)
 
     def _goes_on(self, call: Call, rule: Fallback, result: Tried) -> bool:
