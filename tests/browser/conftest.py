@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from analytics import store
 from tests.support.processes import free_port, wait_for, write_config
@@ -24,6 +24,8 @@ FLAGS = (
     *("--disable-component-update", "--no-first-run"),
 )
 SAMPLE_ROWS = 20_000
+LONGEST_WAIT_MS = 30_000
+expect.set_options(timeout=LONGEST_WAIT_MS)
 IDLE = "() => !!document.querySelector('[data-test-script-state=\"notRunning\"]')"
 
 
@@ -112,7 +114,7 @@ class Watched:
 
 def watched(browser: Browser, url: str, **context: object) -> Watched:
     page = browser.new_context(**context).new_page()  # type: ignore[arg-type]
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(LONGEST_WAIT_MS)
     made = Watched(page, url)
     page.route("**/*", lambda route: made.hold_back(route))  # it marks what it is given
     page.on("pageerror", lambda error: made.errors.append(str(error)))

@@ -24,7 +24,7 @@ from proxy.reading import Copied, Reading, read
 from tests.fuzz import copies
 from tests.fuzz.copies import Damaged
 
-_NUMBERS = tuple(f.name for f in fields(Usage) if f.name not in ("raw", "passes"))
+_NUMBERS = tuple(f.name for f in fields(Usage) if f.name not in ("raw", "passes", "units"))
 _BOOK = PriceBook()
 _EXCHANGE = "01900000-0000-7000-8000-000000000000"
 
@@ -118,6 +118,8 @@ def _is_sane(reply: ReplyFacts) -> None:
     for name in _NUMBERS:
         value = getattr(reply.usage, name) if reply.usage else None
         assert value is None or 0 <= value <= 2**62, (name, value)
+    units = reply.usage.units if reply.usage else {}
+    assert all(0 <= number <= 2**62 for number in units.values()), units
 
 
 def _fed_in_pieces(counted: Counted, damaged: Damaged) -> ReplyFacts:

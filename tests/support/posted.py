@@ -18,7 +18,7 @@ _NOT_NOW = ("could not set lock", "does not exist", "cannot open", "different co
 
 
 def select(
-    store: Path, sql: str, values: Sequence[Any] = (), *, seconds: float = 10.0
+    store: Path, sql: str, values: Sequence[Any] = (), *, seconds: float = 30.0
 ) -> list[Row]:
     """The rows of one query; waits while the poster has the file or has not made it yet."""
     deadline = time.monotonic() + seconds

@@ -34,7 +34,7 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def wait_for(condition: Callable[[], T], what: str, seconds: float = 10.0) -> T:
+def wait_for(condition: Callable[[], T], what: str, seconds: float = 30.0) -> T:
     """The first true value of the condition; fails the test after the deadline."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

@@ -125,6 +125,7 @@ def test_an_upstream_that_refuses_connections_is_safe_to_ask_again(ruled: Ruled)
 @pytest.mark.parametrize(
     "said",
     ["1", "1000000000", format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), "x"],
+    ids=["seconds", "too long", "date", "no time"],
 )
 def test_a_retry_after_is_waited_for_up_to_the_cap(
     ruled: Ruled, provider: FakeProvider, said: str
