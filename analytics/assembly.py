@@ -210,7 +210,7 @@ def _cost(
     unanswered = closed is None or closed.status is None or closed.status >= 300
     if usage is None and (unanswered or read.operation is None):
         return Cost()
-    if closed is not None and closed.outcome in ("cached", "refused"):
+    if closed is not None and _unbilled(closed):
         return Cost()
     asked = read.request.model if read.request else None
     return book.cost(
@@ -223,6 +223,11 @@ def _cost(
         operation=read.operation,
         started_at=started_at,
     )
+
+
+def _unbilled(closed: Closed) -> bool:
+    """Nobody was asked; an answer that a rule kept from the client is billed all the same."""
+    return closed.outcome == "cached" or (closed.outcome == "refused" and not closed.attempts)
 
 
 def _attempts(found: Unposted) -> tuple[Attempt, ...]:

@@ -169,6 +169,10 @@ class KeyHash:
                 draft.unlink()
         return cls(path.read_bytes())
 
+    def of_value(self, value: str) -> str:
+        """The same for any other value; not remembered, and never that of a credential."""
+        return self._hash(f"value {value}")
+
     def _hash(self, value: str) -> str:
         data = value.encode("utf-8", "surrogateescape")
         return hmac.new(self._key, data, hashlib.sha256).hexdigest()[:16]

@@ -5,6 +5,7 @@ Owns the shapes that the SDKs parse, and the failures of an attempt, typed by wh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import orjson
@@ -59,6 +60,28 @@ class Refusal(Exception):
         self.status = status
         self.error_type = error_type
         self.retry_after = retry_after
+
+
+class AnswerRefused(Refusal):
+    """An answer that the client must not have, though the provider gave it, and bills it.
+
+    The record keeps its status, its fields and `kept` of its body; of a stream that ends midway
+    that is nothing, because the record has it already.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        error_type: str,
+        *,
+        answered: int,
+        fields: Sequence[tuple[bytes, bytes]],
+        kept: bytes = b"",
+    ) -> None:
+        super().__init__(message, 403, error_type)
+        self.answered = answered
+        self.fields = fields
+        self.kept = kept
 
 
 def speech(target: str, *, anthropic: bool) -> Speech:

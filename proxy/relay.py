@@ -12,6 +12,7 @@ import socket
 import struct
 import time
 from dataclasses import replace
+from functools import partial
 
 from aiohttp import HttpVersion10, web
 from aiohttp.web_request import BaseRequest
@@ -24,8 +25,9 @@ from proxy.calls.call import Call, Reply
 from proxy.capture import Capture, Outcome
 from proxy.config import Settings
 from proxy.credentials import KeyHash, mask_target
-from proxy.errors import AttemptFailed, Broken, Refusal, body
+from proxy.errors import AnswerRefused, AttemptFailed, Broken, Refusal, body
 from proxy.journal import Opened
+from proxy.journal.entries import Headers
 from proxy.own import Tally
 from proxy.recorder import Recorder
 from proxy.request_body import Body
@@ -147,8 +149,10 @@ class Relay:
                     message = replace(message, headers=headers.uncompressed(message.headers))
             if target.credential is not None:
                 capture.add_secret(target.secret)
-            if not await capture.open() and self._settings.journal.on_full == "refuse":
-                raise Refusal("the journal cannot be written", 503, "journal_unwritable")
+            if chain is not None and chain.screens:
+                capture.changed(b"")  # the record waits for what the guardrails leave of it
+            else:
+                await self._open(capture)
             capture.overhead_seconds = round(time.perf_counter() - started - waited, 6)
             if chain is None:
                 reply: Reply = await self._attempts.attempt(target.endpoint, message, capture)
@@ -172,6 +176,11 @@ class Relay:
         finally:
             reply.close()
 
+    async def _open(self, capture: Capture) -> None:
+        """Write the beginning of the record. Raises Refusal."""
+        if not await capture.open() and self._settings.journal.on_full == "refuse":
+            raise Refusal("the journal cannot be written", 503, "journal_unwritable")
+
     def _call(
         self, head: Head, admitted: Admitted, upload: Body, capture: Capture, plain: bool
     ) -> Call:
@@ -190,6 +199,7 @@ class Relay:
             cross_site=head.fields.cross_site,
             plain=plain,
             entered=time.perf_counter(),
+            open_record=partial(self._open, capture),
         )
 
     async def _pass_on(
@@ -234,6 +244,10 @@ class Relay:
             end.outcome = self._why_cancelled()
             capture.close_now(end)
             raise
+        except AnswerRefused as refusal:  # the stream's last words say so already
+            await capture.close(_refused(refusal, end.headers))
+            await response.write_eof()
+            return response
         except Exception as fault:
             failure = fault if isinstance(fault, Broken) else self._own_fault(fault)
             await capture.close(_with_failure(end, failure))
@@ -253,14 +267,13 @@ class Relay:
 
     async def _refused(self, capture: Capture, head: Head, refusal: Refusal) -> web.StreamResponse:
         wait = refusal.retry_after
-        await capture.close(
-            Outcome(
-                outcome="refused",
-                status=refusal.status,
-                error_type=refusal.error_type,
-                error_message=str(refusal),
-            )
-        )
+        if isinstance(refusal, AnswerRefused):
+            if refusal.kept:
+                capture.received(refusal.kept)
+            fields = headers.journaled(refusal.fields)
+            await capture.close(_refused(refusal, fields))
+        else:
+            await capture.close(_refused(refusal))
         answer = body(head.speech, refusal.status, refusal.error_type, str(refusal))
         return whole(
             refusal.status,
@@ -278,6 +291,18 @@ class Relay:
         status = 504 if failure.timed_out else 502
         answer = body(head.speech, status, failure.error_type, str(failure))
         return whole(status, answer, "application/json", exchange_id=capture.exchange_id)
+
+
+def _refused(refusal: Refusal, fields: Headers | None = None) -> Outcome:
+    """Of an answer that was refused the record has the provider's status: it is billed."""
+    answered = refusal.answered if isinstance(refusal, AnswerRefused) else refusal.status
+    return Outcome(
+        outcome="refused",
+        status=answered,
+        headers=fields or [],
+        error_type=refusal.error_type,
+        error_message=str(refusal),
+    )
 
 
 def _with_failure(end: Outcome, failure: AttemptFailed) -> Outcome:

@@ -13,6 +13,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from aiohttp import web
@@ -37,6 +38,7 @@ from proxy.relay import Relay
 from proxy.response import whole
 from proxy.routes import OWN
 from proxy.ruling import Ruling
+from proxy.screening.masks import Masks
 from proxy.targets import adds_credential, known_targets
 from proxy.upstream import Endpoint, UpstreamClient
 from proxy.virtual_keys import FILE, KeyFault, KeyRing
@@ -118,7 +120,8 @@ class Worker:
             read_timeout_seconds=settings.upstream.read_timeout_seconds,
         )
         attempts = Attempts(self._client, self._find_target)
-        self._ruling = Ruling(self._surroundings, ring, self._history, self._tally)
+        around = replace(self._surroundings, masks=Masks(key_hash.of_value), send=self._client.send)
+        self._ruling = Ruling(around, ring, self._history, self._tally)
         names = BUILT_IN.keys() | settings.providers.keys()
         self._relay = Relay(
             settings,

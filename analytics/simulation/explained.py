@@ -21,6 +21,7 @@ from analytics.simulation.replay import Pinned, Replay
 from analytics.simulation.warmup import look_back
 from analytics.windows import Window
 from proxy.rules.conditions import made_ready
+from proxy.rules.faults import ALL_ACT
 from proxy.rules.settings import KINDS, Rule
 
 _TICK = timedelta(microseconds=1)
@@ -103,7 +104,7 @@ def _explained(
         concerns, saw = _saw(rule, seen)
         if concerns and rule.kind in first:
             concerns, saw = False, "a rule of its kind before it concerns the call"
-        if concerns and rule.kind not in ("limit", "budget"):
+        if concerns and rule.kind not in ALL_ACT:
             first.add(rule.kind)
     return Explained(
         rule=rule.name, kind=rule.kind, concerns=concerns, saw=saw, decided=now, recorded=told

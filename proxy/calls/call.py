@@ -30,6 +30,12 @@ class Trail(Protocol):
     upstream: str | None
     sent_model: str | None
 
+    @property
+    def exchange_id(self) -> str: ...
+
+    def changed(self, body: bytes) -> None:
+        """The request's body goes upstream, and into the record, as this."""
+
     def goes_to(self, upstream: str, model: str | None) -> None:
         """The call is served there, with this model where it is not the one asked for."""
 
@@ -73,6 +79,10 @@ class Open(NotSent):
         self.failure_rate = failure_rate
 
 
+async def _is_open() -> None:
+    """The record was opened before."""
+
+
 class Call(NamedTuple):
     """One call on its way; policies pass on changed copies. (A tuple, because a dozen are made of
     one call, and frozen dataclasses are slow to make.)"""
@@ -101,6 +111,8 @@ class Call(NamedTuple):
     """In the clock of `time.monotonic`: no wait goes beyond."""
     budgets: Callable[[str], float] = lambda _: 0.0
     """Of a budget of this name, the share that is used."""
+    open_record: Callable[[], Awaitable[None]] = _is_open
+    """Writes the beginning of the record, where that waits for a guardrail. Raises Refusal."""
     entered: float = 0.0
     """When policies got it first, in the clock of `time.perf_counter`."""
 

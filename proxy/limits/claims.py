@@ -138,12 +138,12 @@ def expected(asked: Asked, output_tokens: int) -> tuple[int, int]:
     if operation is None or operation.startswith(_MAKES_NONE):
         return asked.roughly, 0
     document = asked.document
-    said, choices = _allowed(document), document.get("n")
+    said, choices = allowed_output(document), document.get("n")
     made = output_tokens if said is None else said
     return asked.roughly, made * choices if _counts(choices) else made
 
 
-def _allowed(document: dict[str, Any]) -> int | None:
+def allowed_output(document: dict[str, Any]) -> int | None:
     for name in _OUTPUT_MEMBERS:
         if _counts(value := document.get(name)):
             return value

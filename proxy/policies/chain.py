@@ -2,7 +2,8 @@
 
 Owns that order, for all to see:
 
-    access -> limit -> route -> balance -> fallback -> retry -> breaker -> keys -> upstream
+    access -> guardrail -> limit -> route -> balance -> fallback -> retry -> breaker -> keys
+        -> upstream
 
 What may not go on is refused before anything else is done about it. Where a call goes is settled
 next; then it goes along its fallbacks; at each of them it is tried again; each try is a call in the
@@ -26,12 +27,16 @@ from proxy.policies.access import AccessPolicy
 from proxy.policies.balance import BalancePolicy
 from proxy.policies.breaker import BreakerPolicy
 from proxy.policies.fallback import FallbackPolicy
+from proxy.policies.guardrail import GuardrailPolicy
 from proxy.policies.keys import KeysPolicy
 from proxy.policies.limit import LimitPolicy
 from proxy.policies.retry import RetryPolicy
 from proxy.policies.route import RoutePolicy
 from proxy.rules.choosing import Rules
+from proxy.rules.guarding import Guardrail
 from proxy.rules.settings import Balance, Breaker, Budget, Fallback, Limit, Retry, Route, Rule
+from proxy.screening.checker import Send
+from proxy.screening.masks import Masks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +50,10 @@ class Surroundings:
     price: Price | None = None
     virtual_keys: bool = False
     """Some may not use all models."""
+    masks: Masks | None = None
+    """What guardrails mask with, and..."""
+    send: Send | None = None
+    """...how they ask a checker."""
 
 
 class Chain:
@@ -55,6 +64,8 @@ class Chain:
         for policy in reversed(acting):
             step = partial(policy, next_step=step)
         self._first = step
+        self.screens = any(isinstance(policy, GuardrailPolicy) for policy in acting)
+        """The record of a call waits for a guardrail to open it."""
 
     async def __call__(self, call: Call) -> Reply:
         """Raises AttemptFailed and Refusal."""
@@ -75,6 +86,10 @@ def policies(rules: Sequence[Rule], around: Surroundings) -> list[Policy]:
     """The policies that have something to do, in the order in which a call meets them."""
     memory, destinations = around.memory, around.destinations
     found: list[Policy] = [AccessPolicy()] if around.virtual_keys else []
+    if guards := Rules(Guardrail, rules):
+        assert around.masks is not None
+        assert around.send is not None
+        found.append(GuardrailPolicy(guards, around.masks, around.send))
     limits, budgets = Rules(Limit, rules), Rules(Budget, rules)
     if limits or budgets:
         found.append(LimitPolicy(limits, budgets, memory, around.price))

@@ -14,7 +14,7 @@ from typing import Any
 from proxy.rules.conditions import PATTERNS, When
 from proxy.rules.settings import Rule
 
-ALL_ACT = frozenset({"limit", "budget"})
+ALL_ACT = frozenset({"guardrail", "limit", "budget"})
 """Kinds of which every rule acts that concerns a call; of the others only the first."""
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from proxy.rules.conditions import When, Zone
+from proxy.rules.guarding import Guardrail
 from proxy.sections import Seconds, Section, Share, Statuses, Usd, as_float, listed
 
 
@@ -138,7 +139,7 @@ class Budget(Section):
     expected_output_tokens: Annotated[int, Field(ge=0)] = 500
 
 
-KINDS = ("limit", "budget", "route", "balance", "fallback", "retry", "breaker")
+KINDS = ("guardrail", "limit", "budget", "route", "balance", "fallback", "retry", "breaker")
 """What rules can do, each the name of a key, a class here and a policy."""
 
 
@@ -148,6 +149,7 @@ class Rule(Section):
     name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.:-]+$")]
     enabled: bool = True
     when: When = When()
+    guardrail: Guardrail | None = None
     limit: Limit | None = None
     budget: Budget | None = None
     route: Route | None = None

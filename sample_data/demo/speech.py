@@ -52,6 +52,8 @@ _CLOSERS = (
     "The rest follows from that.",
     "Measure again afterwards.",
 )
+_SAY = "Say exactly: "
+"""A message that begins so is answered with its rest."""
 _TOOL_PREAMBLE = "I will look that up."
 
 
@@ -159,6 +161,8 @@ def _wording(prompt: Prompt, seed: int) -> str:
     if prompt.schema is not None:
         value = value_for(prompt.schema, _hint(prompt, seed))
         return orjson.dumps(value).decode()
+    if prompt.last_user.startswith(_SAY):
+        return prompt.last_user.removeprefix(_SAY)
     count = 1 + (seed >> 24) % 4
     start = (seed >> 32) % len(_MIDDLES)
     middles = [_MIDDLES[(start + 5 * i) % len(_MIDDLES)] for i in range(count)]

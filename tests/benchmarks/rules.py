@@ -47,7 +47,17 @@ BUDGET = """
 name = "monthly"
 budget = { per = "key", usd = 1_000_000_000 }
 """
-SETS = {"without rules": "", "four rules": RELIABLE, "with a budget": RELIABLE + BUDGET}
+GUARDRAIL = """
+[[rules]]
+name = "nothing-secret-leaves"
+guardrail = { secrets = "refuse", pii = "mask" }
+"""
+SETS = {
+    "without rules": "",
+    "four rules": RELIABLE,
+    "with a budget": RELIABLE + BUDGET,
+    "with a guardrail": RELIABLE + GUARDRAIL,
+}
 
 
 def main() -> int:

@@ -45,6 +45,28 @@ def test_rules_that_can_act_are_taken(text: str) -> None:
         (rules(f"{RETRY}\nbreaker = {{}}"), "it does 2 things (retry, breaker)"),
         (rules("retri = {}"), "rules[0].retri: unknown key. Did you mean retry?"),
         (rules("retry = { atempts = 2 }"), "rules[0].retry.atempts: unknown key. Did you mean att"),
+        (rules("guardrail = {}"), "rules[0].guardrail: it guards nothing; give it secrets, pii, "),
+        (
+            rules('guardrail = { patterns = [{ name = "a", pattern = "a**(" }] }'),
+            "is no expression of RE2, which knows no (?=...): ",
+        ),
+        (
+            rules('guardrail = { patterns = [{ name = "a", pattern = "a*" }] }'),
+            "is met by nothing at all, and so everywhere.",
+        ),
+        (
+            rules('guardrail = { patterns = [{ name = "email", pattern = "a" }] }'),
+            "the pattern's name 'email' is taken. Use another",
+        ),
+        (rules("guardrail = { models = {} }"), "it says nothing; give it allow or deny"),
+        (
+            rules('guardrail = { tools = { allow = "a", deny = "a" } }'),
+            "'a' is both allowed and denied. Remove one",
+        ),
+        (rules('guardrail = { require = "featur" }'), "must be one of feature, user, session, "),
+        (rules('guardrail = { on = "answer", models = { deny = "a" } }'), "add it to on"),
+        (rules('guardrail = { webhook = { url = "ftp://x" } }'), "must be an address like http"),
+        (rules('guardrail = { detect = { emial = "note" } }'), "rules[0].guardrail.detect"),
         (rules("retry = { attempts = 99 }"), "rules[0].retry.attempts = 99: "),
         (rules(f'when = {{ modle = "x" }}\n{RETRY}'), "when.modle: unknown key. Did you mean mod"),
         (rules(f'when = {{ provider = "opnai" }}\n{RETRY}'), "Did you mean openai?"),
