@@ -1,13 +1,9 @@
 """The handle that `analytics.connect` gives: the queries as methods, the reports, and SQL.
 
-Owns how a notebook names windows and filters, and that the file is open for one query at a time.
-What the frames mean is said by the queries themselves, in analytics/queries.
-
-Every method takes `last`, a window as people write it (`7d`, `24h`, `today`, `2026-11-01`,
-`2026-11-01..2026-11-07`, `all`), and `where`, values by dimension: `{"feature": "chat"}`,
-`{"model": ["gpt-4.1", "gpt-4o"]}`, `{"tag:team": "growth"}`; None stands for exchanges without
-one. All raise analytics.store.StoreError where the store cannot be opened, BadWindow and
-UnknownDimension.
+Owns that the file is open for one query at a time. What the frames mean is said by the queries
+themselves, in analytics/queries; `last` and `where`, which every method takes, in
+analytics/source.py. All raise analytics.store.StoreError where the store cannot be opened,
+BadWindow and UnknownDimension.
 """
 
 from __future__ import annotations
@@ -23,9 +19,8 @@ import duckdb
 import polars as pl
 
 from analytics import store
-from analytics.explained import Reports
 from analytics.prices import PriceBook
-from analytics.queries import Selection, before, frame
+from analytics.queries import before, frame
 from analytics.queries.arms import arms
 from analytics.queries.blind_spots import blind_spots, losses, unpriced
 from analytics.queries.choices import choices
@@ -41,10 +36,10 @@ from analytics.queries.sessions import sessions
 from analytics.queries.spend import spend
 from analytics.queries.timing import timing
 from analytics.queries.usage import usage
-from analytics.windows import parse
+from analytics.report_methods import Reports
+from analytics.source import Source, Where
 from proxy.config import Settings, load
 
-Where = Mapping[str, str | Sequence[str | None] | None]
 Query = Callable[[duckdb.DuckDBPyConnection], pl.DataFrame]
 
 
@@ -58,7 +53,7 @@ def handle_on(where: str | PathLike[str] | Settings | None) -> Handle:
     return Handle(path / store.NAME if path.is_dir() else path)
 
 
-class Handle:
+class Handle(Source):
     """A store and the questions one can ask it. Holds nothing open.
 
     `reports` are the reports as methods; prices of one's own come from settings.
@@ -71,20 +66,11 @@ class Handle:
         now: Callable[[], datetime] | None = None,
         book: PriceBook | None = None,
     ) -> None:
-        self.path = path
-        self.now = now or (lambda: datetime.now(UTC))
+        super().__init__(path, now)
         self.reports = Reports(self, book or PriceBook())
 
     def __repr__(self) -> str:
         return f"analytics.connect({str(self.path)!r})"
-
-    def selection(self, last: str = "7d", where: Where | None = None) -> Selection:
-        """The exchanges that a window and filters mean, for functions that take a Selection."""
-        return Selection(window=parse(last, self.now()), values=_values(where or {}))
-
-    def open(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-        """A read-only connection, for `with`; the poster waits meanwhile, so be short."""
-        return store.read(self.path)
 
     def sql(self, statement: str, parameters: Sequence[Any] = ()) -> pl.DataFrame:
         """What a statement gives; `?` stands for a parameter. It can read the store only."""
@@ -252,12 +238,5 @@ class Handle:
         return self._ask(lambda con: query(con, chosen))
 
     def _ask(self, query: Query) -> pl.DataFrame:
-        with store.read(self.path) as con:
+        with self.open() as con:
             return query(con)
-
-
-def _values(where: Where) -> dict[str, Sequence[str | None]]:
-    return {
-        name: [wanted] if wanted is None or isinstance(wanted, str) else list(wanted)
-        for name, wanted in where.items()
-    }
