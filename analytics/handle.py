@@ -8,9 +8,8 @@ BadWindow and UnknownDimension.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +19,7 @@ import polars as pl
 
 from analytics import store
 from analytics.prices import PriceBook
-from analytics.queries import before, frame
+from analytics.queries import Selection, before, frame
 from analytics.queries.arms import arms
 from analytics.queries.blind_spots import blind_spots, losses, unpriced
 from analytics.queries.choices import choices
