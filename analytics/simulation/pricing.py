@@ -58,8 +58,8 @@ class Prices:
             return _NOTHING
         if row["outcome"] in ("refused", "cached") or call.effect in UNKNOWN_ENDS:
             return None  # somebody would have been asked whose answer nobody knows
-        usage = call.usage
-        if not call.moved or usage is None:
+        usage = call.usage if call.moved else None
+        if usage is None:
             return call.paid_usd
         cost = self._book.cost(
             provider=call.provider,

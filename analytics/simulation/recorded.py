@@ -153,6 +153,11 @@ class Replayed:
         return self.asked.used
 
     @property
+    def tokens(self) -> int:
+        """In and out, as far as they are known."""
+        return (self.row["input_tokens"] or 0) + (self.row["output_tokens"] or 0)
+
+    @property
     def paid_usd(self) -> Decimal | None:
         """What it cost; nothing where nothing is billed, None where nobody knows."""
         row = self.row

@@ -72,7 +72,7 @@ class Replay:
 
     def past(self, call: Replayed) -> None:
         """Count a call of before the window, which no rule was there for."""
-        used = Used(usage=call.usage, cost_usd=call.paid_usd)
+        used = Used(tokens=call.tokens, cost_usd=call.paid_usd)
         for stage in self._stages:
             stage.past(call, used)
 
@@ -87,13 +87,12 @@ class Replay:
             if call.done:
                 break
         cost = self.prices.of(call)
-        usage = None if call.done else call.usage
         self._number += 1
         ends = call.begins.monotonic + (call.row["duration_seconds"] or 0.0)
         if call.done:
-            self._end(call, Used(usage=None, cost_usd=_NOTHING), call.begins)
+            self._end(call, Used(tokens=0, cost_usd=_NOTHING), call.begins)
         else:
-            used = Used(usage=usage, cost_usd=cost)
+            used = Used(tokens=call.tokens, cost_usd=cost)
             heappush(self._under_way, (ends, self._number, call, used))
         return Verdict(call=call, cost_usd=call.paid_usd, cost_there_usd=cost)
 

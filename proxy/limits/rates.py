@@ -84,12 +84,15 @@ class Rates:
 
     def _sampled(self, key: Key) -> Rate | None:
         n = SAMPLE_TOKENS
-        samples = ((n, 0, 0, 0), (n, n, 0, 0), (0, 0, n, 0), (0, 0, n, n))
-        prices = [price for each in samples if (price := self._listed(key, *each)) is not None]
-        if len(prices) < len(samples):
+        given, made = self._listed(key, n, 0, 0, 0), self._listed(key, 0, 0, n, 0)
+        if given is None or made is None:
             return None
+        cached, reasoning = self._listed(key, n, n, 0, 0), self._listed(key, 0, 0, n, n)
         call = self._listed(key, 0, 0, 0, 0) or Decimal(0)
+        prices = (given, cached or given, made, reasoning or made)
         rate = Rate(0, call, *((price - call) / n for price in prices))
+        if cached is None or reasoning is None:
+            return rate  # good enough to hold something; what it used, the price list knows
         for large in LARGE_TOKENS:
             mixed = large, large // 4, large // 2, large // 8
             if self._listed(key, *mixed) == rate.cost(*mixed):

@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import Protocol
 
 from analytics.simulation.recorded import Replayed
-from proxy.facts import Usage
 from proxy.limits.accounts import Now
 
 
@@ -19,7 +18,7 @@ from proxy.limits.accounts import Now
 class Used:
     """What a call used, as far as it is known."""
 
-    usage: Usage | None
+    tokens: int
     cost_usd: Decimal | None
 
 

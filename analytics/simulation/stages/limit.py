@@ -78,10 +78,7 @@ class LimitStage:
 
 def _amounts(used: Used) -> dict[str, Amount]:
     """What is charged; money only where it is known."""
-    tokens = 0
-    if used.usage is not None:
-        tokens = (used.usage.input_tokens or 0) + (used.usage.output_tokens or 0)
-    known: dict[str, Amount] = {"requests": 1, "tokens": tokens}
+    known: dict[str, Amount] = {"requests": 1, "tokens": used.tokens}
     return known if used.cost_usd is None else known | {"usd": used.cost_usd}
 
 

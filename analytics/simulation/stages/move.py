@@ -11,6 +11,7 @@ from analytics.simulation.recorded import Replayed
 from analytics.simulation.stages import Used
 from proxy.calls.destinations import Destination
 from proxy.drawing import drawn
+from proxy.facts import Usage
 from proxy.limits.accounts import Now
 from proxy.limits.money import Price
 from proxy.memory import Memory
@@ -37,8 +38,9 @@ class RouteStage:
 
     def end(self, call: Replayed, used: Used, now: Now) -> None:
         session = call.labels.get("session_id")
-        if self._routing.weighs and session is not None and used.usage is not None:
-            self._routing.answered(session, call.provider, call.model, used.usage, now.monotonic)
+        if self._routing.weighs and session is not None and used.tokens:
+            usage = call.usage or Usage()
+            self._routing.answered(session, call.provider, call.model, usage, now.monotonic)
 
 
 class BalanceStage:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics import spending
-from proxy.config import Settings
+from proxy.config import Price, Settings
 from proxy.facts import Usage
 from proxy.limits.plain_usage import PlainUsage
 from proxy.limits.rates import Rates
@@ -69,3 +69,10 @@ def test_steps_of_a_price_are_left_to_the_list() -> None:
 def test_what_has_no_price_has_none() -> None:
     assert RATES.expected("openai", "nobody-knows", "chat", 100, 100) is None
     assert Rates(None).expected("openai", "gpt-4o", "chat", 100, 100) is None
+
+
+def test_a_price_without_a_price_for_cached_tokens_is_enough_to_hold_something() -> None:
+    own = Price(model="house", input_usd_per_mtok=Decimal(1), output_usd_per_mtok=Decimal(2))
+    rates = Rates(spending.price(Settings(prices=(own,))))
+    assert rates.expected("vllm", "house", "chat", 1_000_000, 1_000_000) == 3
+    assert rates.plain("vllm", "house", "chat", PlainUsage("house", 100, 50, 10, 5)) is None
