@@ -193,6 +193,7 @@ def looks_at_bodies(rules: Sequence[Rule]) -> bool:
             rule.when.input_tokens is not None
             or rule.when.difficulty_below is not None
             or rule.budget is not None
+            or rule.guardrail is not None
             or (rule.limit is not None and rule.limit.tokens is not None)
         )
         for rule in rules

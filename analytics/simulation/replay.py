@@ -21,6 +21,7 @@ from analytics.simulation.pricing import Prices
 from analytics.simulation.recorded import Replayed, count, looks_at_bodies, replayed
 from analytics.simulation.stages import Stage, Used
 from analytics.simulation.stages.fail import BreakerStage, FallbackStage, RetryStage
+from analytics.simulation.stages.guard import GuardStage
 from analytics.simulation.stages.limit import LimitStage
 from analytics.simulation.stages.move import BalanceStage, RouteStage
 from analytics.simulation.warmup import look_back
@@ -28,11 +29,14 @@ from analytics.windows import Window
 from proxy.limits.accounts import Now
 from proxy.memory import Memory
 from proxy.rules.choosing import Rules
+from proxy.rules.guarding import Guardrail
 from proxy.rules.settings import Balance, Breaker, Budget, Fallback, Limit, Retry, Route, Rule
 
-EFFECTS = ("blocked", "cached", "rerouted", "moved on", "tried again", "warned")
+EFFECTS = (
+    *("blocked", "cached", "rerouted", "moved on", "tried again", "masked", "warned", "noted"),
+)
 """What can become of a call, the gravest first; a call counts with one of them."""
-SIMULATED = ("limit", "budget", "route", "balance", "fallback", "retry", "breaker")
+SIMULATED = ("guardrail", "limit", "budget", "route", "balance", "fallback", "retry", "breaker")
 """Kinds of rules that are; the others are named as left out."""
 _NOTHING = Decimal(0)
 Pinned = Callable[[str | None], Container[str]]
@@ -116,6 +120,8 @@ def _not_ours(call: Replayed) -> bool:
 def _stages(rules: Sequence[Rule], prices: Prices, pinned: Pinned) -> Iterator[Stage]:
     """In the order of the proxy's chain; a kind without rules has none."""
     memory = Memory()
+    if guards := Rules(Guardrail, rules):
+        yield GuardStage(guards)
     limits, budgets = Rules(Limit, rules), Rules(Budget, rules)
     if limits or budgets:
         yield LimitStage(limits, budgets, memory, prices.rates, pinned)
@@ -171,8 +177,17 @@ def left_out(rules: Sequence[Rule]) -> list[str]:
         rule.name
         for rule in rules
         if rule.enabled
-        and (rule.kind not in SIMULATED or (rule.balance and rule.balance.by == "latency"))
+        and (
+            rule.kind not in SIMULATED
+            or (rule.balance is not None and rule.balance.by == "latency")
+            or (rule.guardrail is not None and _looks_at_more(rule.guardrail))
+        )
     ]
+
+
+def _looks_at_more(rule: Guardrail) -> bool:
+    """Whether it judges what is not recorded, or not looked through here."""
+    return rule.webhook is not None or "answer" in rule.on
 
 
 def describe(verdict: Verdict) -> dict[str, Any]:

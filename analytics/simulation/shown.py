@@ -84,7 +84,9 @@ def _notes(total: Totals, left_out: Sequence[str]) -> list[str]:
             "have been; they are in no sum."
         )
     if left_out:
-        notes.append(f"Not simulated: {', '.join(left_out)}. What they decide shows only live.")
+        notes.append(
+            f"Not simulated, or not all of it: {', '.join(left_out)}. That shows only live."
+        )
     return notes
 
 
