@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, get_args
 
 import orjson
@@ -26,6 +27,7 @@ from proxy.journal import Closed, Opened
 from proxy.journal.entries import Headers
 from proxy.reading import Copied, Reading
 
+_NOTHING_PAID = Cost(cost_usd=Decimal(0), input_cost_usd=Decimal(0), output_cost_usd=Decimal(0))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_MESSAGE = 2000
 _OUTCOMES = frozenset(get_args(Outcome))
@@ -45,7 +47,7 @@ def assemble(found: Unposted, book: PriceBook) -> Records:
         attempts=_attempts(found),
         decisions=_decisions(found),
         content=_content(found, exchange.started_at),
-        response_id=_response_id(read),
+        response_id=None if _from_cache(found) else _response_id(read),
         fetched=head is not None and head.method == "GET",
     )
 
@@ -76,7 +78,9 @@ def _exchange(
     request, reply = read.request or RequestFacts(), read.reply or ReplyFacts()
     started_at = _started_at(found)
     tier = reply.service_tier or request.service_tier
-    cost = _cost(found, read, usage, source, tier, started_at, book)
+    cost, saved = _cost(found, read, usage, source, tier, started_at, book), None
+    if _from_cache(found):  # what the answer says was used when it was given first
+        saved, cost, usage, source = cost.cost_usd, _NOTHING_PAID, None, None
     return Exchange(
         exchange_id=found.exchange_id,
         started_at=started_at,
@@ -91,6 +95,7 @@ def _exchange(
         cost_usd=cost.cost_usd,
         input_cost_usd=cost.input_cost_usd,
         output_cost_usd=cost.output_cost_usd,
+        saved_usd=saved,
         cost_status=cost.cost_status,
         price_ref=cost.price_ref,
         message_count=request.message_count,
@@ -104,6 +109,12 @@ def _exchange(
         **_labels(found.opened, request),
         **to_columns(usage),
     )
+
+
+def _from_cache(found: Unposted) -> bool:
+    """Also where the client left before it had all of it."""
+    closed = found.closed
+    return closed is not None and (closed.cache_hit is not None or closed.outcome == "cached")
 
 
 def _provider(found: Unposted) -> str | None:
@@ -205,7 +216,8 @@ def _cost(
     started_at: datetime,
     book: PriceBook,
 ) -> Cost:
-    """Nothing is billed where the provider did not answer with a success, or was not asked."""
+    """Nothing is billed where the provider did not answer with a success, or was not asked; of an
+    answer from the cache it is what was not billed."""
     closed = found.closed
     unanswered = closed is None or closed.status is None or closed.status >= 300
     if usage is None and (unanswered or read.operation is None):
@@ -227,7 +239,7 @@ def _cost(
 
 def _unbilled(closed: Closed) -> bool:
     """Nobody was asked; an answer that a rule kept from the client is billed all the same."""
-    return closed.outcome == "cached" or (closed.outcome == "refused" and not closed.attempts)
+    return closed.outcome == "refused" and not closed.attempts
 
 
 def _attempts(found: Unposted) -> tuple[Attempt, ...]:

@@ -30,7 +30,11 @@ def _create_everything(con: duckdb.DuckDBPyConnection) -> None:
     _set(con, "batch", "0")
 
 
-STEPS: tuple[Step, ...] = (_create_everything,)
+def _add_savings(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("ALTER TABLE exchanges ADD COLUMN IF NOT EXISTS saved_usd DECIMAL(18,12)")
+
+
+STEPS: tuple[Step, ...] = (_create_everything, _add_savings)
 """Step 1 creates the tables as they are today, so a later step that adds a column to older
 stores says ADD COLUMN IF NOT EXISTS."""
 

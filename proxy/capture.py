@@ -9,10 +9,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from proxy import credentials, dialects, reading
+from proxy import credentials, dialects, exchange_id, reading
 from proxy.body_copy import BodyCopy
 from proxy.facts import RequestHead
 from proxy.facts_codec import facts_to_json
@@ -72,6 +72,7 @@ class Capture:
         self.upstream: str | None = None
         self._provider: str | None = None
         self.sent_model: str | None = None
+        self._cache_hit: str | None = None
         self.overhead_seconds: float | None = None
 
     @property
@@ -102,6 +103,35 @@ class Capture:
         self.upstream = upstream
         self._provider = upstream if upstream != self._opened.provider else None
         self.sent_model = model
+
+    def comes_from_cache(self, hit: str, upstream: str | None, model: str | None) -> None:
+        """Nobody is asked: it has the answer that this upstream gave earlier."""
+        if upstream is not None:
+            self.goes_to(upstream, model)
+        self.upstream, self._cache_hit = None, hit
+
+    def caused(self, provider: str, target: str, labels: dict[str, str]) -> Capture:
+        """The capture of another exchange: a call of the proxy's own that this one makes it do."""
+        opened = replace(
+            self._opened,
+            exchange_id=exchange_id.new(),
+            started_at=time.time_ns() // 1000,
+            provider=provider,
+            method="POST",
+            target=target,
+            headers=[("content-type", "application/json")],
+            labels=labels,
+            client="meterline",
+        )
+        return Capture(
+            self._recorder,
+            opened,
+            self._secrets,
+            started=time.perf_counter(),
+            content=self._content,
+            max_body_bytes=self._max_body_bytes,
+            tally=self._tally,
+        )
 
     async def open(self) -> bool:
         """Whether the beginning is safely in the journal."""
@@ -227,6 +257,7 @@ class Capture:
             attempts=self.attempts,
             decisions=self.decisions,
             rules=self.rules,
+            cache_hit=self._cache_hit,
             content=self._content,
             facts=self._facts(end) if self._content == "usage" else None,
         )

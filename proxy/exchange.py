@@ -188,11 +188,19 @@ class Exchange:
         "usage",
     )
 
-    cost_usd: Decimal | None = _column(MONEY, "what the exchange cost, in USD", "money")
+    cost_usd: Decimal | None = _column(
+        MONEY, "what the exchange cost, in USD; 0 where the proxy's cache answered", "money"
+    )
     input_cost_usd: Decimal | None = _column(MONEY, "the input's part", "money")
     output_cost_usd: Decimal | None = _column(MONEY, "the output's part", "money")
     provider_cost_usd: Decimal | None = _column(
         MONEY, "the cost as the provider reported it", "money"
+    )
+    saved_usd: Decimal | None = _column(
+        MONEY,
+        "what an answer from the proxy's cache would have cost; NULL of all others",
+        "money",
+        otel="meterline.cache.saved_usd",
     )
     cost_status: CostStatus | None = _column(
         "VARCHAR",
@@ -248,7 +256,11 @@ class Exchange:
     parser_version: int | None = _column("INTEGER", "the version of the reading code", "shape")
 
     attempts: int | None = _column("INTEGER", "tries against upstreams", "policy")
-    cache_hit: str | None = _column("VARCHAR", "exact, semantic, or NULL", "policy")
+    cache_hit: str | None = _column(
+        "VARCHAR",
+        "exact or semantic: the proxy's cache answered, and nothing was used; else NULL",
+        "policy",
+    )
     rules: list[str] | None = _column("VARCHAR[]", "the rules that acted on it", "policy")
 
 

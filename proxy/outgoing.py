@@ -85,7 +85,7 @@ def message(method: str, admitted: Admitted, target: Target, upload: Body) -> Up
 def _as_spoken(credential: tuple[bytes, bytes], target: str) -> tuple[bytes, bytes]:
     """Anthropic and Gemini take their key as a bearer token where they speak like OpenAI."""
     name, value = credential
-    speaks = target.partition("?")[0].endswith("/chat/completions")
+    speaks = target.partition("?")[0].endswith(("/chat/completions", "/embeddings"))
     if speaks and name in (b"x-api-key", b"x-goog-api-key"):
         return b"authorization", b"Bearer " + value
     return credential

@@ -223,7 +223,7 @@ class Relay:
         failed = reply.status >= 400
         capture.keep_answer_whole = failed
         end = Outcome(
-            outcome="provider_error" if failed else "completed",
+            outcome=_outcome(reply),
             status=reply.status,
             headers=fields.journaled,
         )
@@ -291,6 +291,12 @@ class Relay:
         status = 504 if failure.timed_out else 502
         answer = body(head.speech, status, failure.error_type, str(failure))
         return whole(status, answer, "application/json", exchange_id=capture.exchange_id)
+
+
+def _outcome(reply: Reply) -> str:
+    if reply.cached:
+        return "cached"
+    return "provider_error" if reply.status >= 400 else "completed"
 
 
 def _refused(refusal: Refusal, fields: Headers | None = None) -> Outcome:

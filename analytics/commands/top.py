@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from analytics.commands import CommandFailed, explained, output
-from analytics.tables import Column, Table, counted, write
+from analytics.tables import Column, Table, counted, usd, write
 from proxy.config import Settings
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ def _table(frame: pl.DataFrame, by: str, window: Window, *, shown: bool) -> Tabl
         Column(name="not_fully_priced", kind="count", heading="unpriced"),
         Column(name="estimated", shown=False),
         Column(name="without_usage", shown=False),
+        Column(name="cached", shown=False),
+        Column(name="saved_usd", shown=False),
     ]
     rows = frame.select([column.name for column in columns]).to_dicts()
     if shown:
@@ -117,6 +119,9 @@ def _notes(total: dict[str, Any], window: Window) -> list[str]:
         )
     if without := total["without_usage"]:
         notes.append(f"{without:,} ended without usage: what they cost is not known.")
+    if cached := total["cached"]:
+        saved = f" and saved {usd(total['saved_usd'])}" if total["saved_usd"] is not None else ""
+        notes.append(f"{counted(cached, 'answer')} came from the cache{saved}.")
     if estimated := total["estimated"]:
         notes.append(f"{counted(estimated, 'cost rests', 'costs rest')} on estimated tokens.")
     return notes

@@ -52,6 +52,7 @@ UNFINISHED = """CASE WHEN outcome = 'upstream_failed' OR outcome = 'timed_out'
         OR outcome = 'client_disconnected' OR outcome = 'interrupted'
     THEN (error_type = 'connect_timeout' OR error_type = 'connect_failed'
         OR error_type = 'dns_failed' OR error_type = 'bad_tls') IS NOT true
+        AND cache_hit IS NULL
     ELSE false END"""
 """It broke off after something may have reached the provider (see proxy/failures.py)."""
 WITHOUT_USAGE = (

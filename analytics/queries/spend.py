@@ -13,7 +13,7 @@ import polars as pl
 
 from analytics import ranking
 from analytics.queries import NOT_FULLY_PRICED, WITHOUT_USAGE, Selection
-from analytics.ranking import counted
+from analytics.ranking import MONEY, Measure, counted
 
 Sort = Literal["cost", "exchanges", "tokens"]
 
@@ -30,6 +30,8 @@ _MEASURES = {
     "not_fully_priced": counted(NOT_FULLY_PRICED),
     "estimated": counted("cost_status = 'estimated'"),
     "without_usage": counted(WITHOUT_USAGE),
+    "cached": counted("cache_hit IS NOT NULL"),
+    "saved_usd": Measure("sum(saved_usd)", MONEY),
 }
 
 
@@ -54,6 +56,8 @@ def spend(
       from a sample of about so many (see analytics.queries.sampled)
     - `not_fully_priced` (cost is missing or a lower bound), `estimated` (cost rests on estimated
       tokens), `without_usage` (it may have cost something, and nobody said how much was used)
+    - `cached`, answers from the proxy's cache, which cost nothing; `saved_usd` Decimal, what they
+      would have cost
 
     The total is there even where no exchange is. Raises UnknownDimension.
     """
@@ -66,4 +70,5 @@ def spend(
         "cost_usd",
         ranking.share("cost_usd").alias("cost_share"),
         *("p50_seconds", "p95_seconds", "not_fully_priced", "estimated", "without_usage"),
+        *("cached", "saved_usd"),
     )

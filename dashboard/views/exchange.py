@@ -89,7 +89,7 @@ def head(row: Mapping[str, Any]) -> None:
     first, read = row["time_to_first_chunk_seconds"], row["cache_read_tokens"]
     reasoning = row["reasoning_tokens"]
     with st.grid(4, min_column_width=140, gap="small"):
-        _figure("Cost", figures.usd(row["cost_usd"]), row["cost_status"] or "nothing is billed")
+        _figure("Cost", figures.usd(row["cost_usd"]), row["cost_status"] or _unbilled(row))
         _figure(
             "Took",
             figures.seconds(row["duration_seconds"]),
@@ -206,6 +206,11 @@ def code(body: str, language: str | None) -> None:
     if len(body) > SHOWN_CHARACTERS:
         st.caption(f"{len(body) - SHOWN_CHARACTERS:,} more characters.")
         st.download_button("All of it", body, "body.txt", "text/plain", on_click="ignore")
+
+
+def _unbilled(row: Mapping[str, Any]) -> str:
+    saved = row["saved_usd"]
+    return "nothing is billed" if saved is None else f"saved {figures.usd(saved)}"
 
 
 def cost(now: View, row: Mapping[str, Any]) -> None:

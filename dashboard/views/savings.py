@@ -13,7 +13,7 @@ from analytics.queries.shares import shares
 from analytics.reports.prompts import Prompts, prompts
 from analytics.reports.waste import Waste, waste
 from analytics.reports.whatif import Target, UnknownTarget, whatif
-from dashboard import charts, drill, figures, pages, parts
+from dashboard import charts, drill, figures, kept_answers, pages, parts
 from dashboard.colours import BAD
 from dashboard.reading import View, price_book
 from dashboard.texts import literal, visible
@@ -54,6 +54,7 @@ def show_waste(now: View) -> None:
         st.metric("Spent", literal(figures.usd(total["cost_usd"][0])), border=True)
         st.metric("Requests", figures.count(total["exchanges"][0]), border=True)
         saved = st.container()
+    kept_answers.panel(now)
     with st.skeleton(height=280):
         found = now.ask(waste, price_book(now.settings), now.selection)
         _wasted(found, saved)

@@ -39,6 +39,9 @@ class Trail(Protocol):
     def goes_to(self, upstream: str, model: str | None) -> None:
         """The call is served there, with this model where it is not the one asked for."""
 
+    def comes_from_cache(self, hit: str, upstream: str | None, model: str | None) -> None:
+        """Nobody is asked: it has the answer that this upstream gave earlier."""
+
 
 class Reply(Protocol):
     """An answer whose first piece is there, or which has failed by then. End with `close()`."""

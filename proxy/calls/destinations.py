@@ -41,6 +41,9 @@ class Destinations:
     def __init__(self, openai_paths: Mapping[str, str]) -> None:
         self._openai_paths = openai_paths
 
+    def openai_path(self, provider: str) -> str:
+        return self._openai_paths.get(provider, "/v1")
+
     def moved(self, call: Call, to: Destination) -> Call | None:
         """The call as it goes there; None where its model cannot be changed."""
         target, body = call.admitted.target, call.body
@@ -63,11 +66,11 @@ class Destinations:
         return call.but(admitted=admitted, body=body, model=to.model or call.model)
 
     def _path(self, target: str, provider: str, to: Destination) -> str:
-        here = self._openai_paths.get(provider, "/v1")
+        here = self.openai_path(provider)
         rest = target.removeprefix(here)
         if not target.startswith(here) or rest[:1] not in ("/", "?", ""):
             return target
-        return self._openai_paths.get(to.provider, "/v1") + rest
+        return self.openai_path(to.provider) + rest
 
 
 def _for_another(raw: headers.RawHeaders) -> list[tuple[bytes, bytes]]:

@@ -7,20 +7,29 @@ until then. The poster's figures are better; these are for limits.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Protocol
 
 from proxy.calls.asked import CHARACTERS_PER_TOKEN, Asked
-from proxy.calls.call import Reply
 from proxy.facts import ReplyFacts, ReplyHead, Usage
-from proxy.headers import kind, text
+from proxy.headers import RawHeaders, kind, text
 from proxy.reading import Copied
 from proxy.wire import coding
 
 
-def read(asked: Asked, reply: Reply, copy: Copied) -> tuple[str | None, Usage]:
+class Answered(Protocol):
+    """The head of an answer."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> RawHeaders: ...
+
+
+def read(asked: Asked, reply: Answered, copy: Copied) -> tuple[str | None, Usage]:
     """The model that answered, and the usage. Errors use nothing."""
     if reply.status >= 400 or asked.dialect is None:
         return None, Usage(input_tokens=0, output_tokens=0)
-    facts = _facts(asked, reply, copy)
+    facts = facts_of(asked, reply, copy)
     usage = facts.usage
     if usage is not None and usage.input_tokens is not None:
         if usage.output_tokens is None and facts.text is not None:
@@ -34,7 +43,8 @@ def _tokens(characters: int) -> int:
     return -(-characters // CHARACTERS_PER_TOKEN)
 
 
-def _facts(asked: Asked, reply: Reply, copy: Copied) -> ReplyFacts:
+def facts_of(asked: Asked, reply: Answered, copy: Copied) -> ReplyFacts:
+    """What the answer says; a dialect has to claim the call."""
     fields = {kind(name).name: text(value) for name, value in reply.headers}
     head = ReplyHead(
         status=reply.status, headers=fields, request=asked.head, request_facts=asked.facts

@@ -2,13 +2,14 @@
 
 Owns that order, for all to see:
 
-    access -> guardrail -> limit -> route -> balance -> fallback -> retry -> breaker -> keys
-        -> upstream
+    access -> guardrail -> limit -> cache -> route -> balance -> fallback -> retry -> breaker
+        -> keys -> upstream
 
-What may not go on is refused before anything else is done about it. Where a call goes is settled
-next; then it goes along its fallbacks; at each of them it is tried again; each try is a call in the
-circuit of its upstream, with one key of the proxy's or another. A policy without a rule is not in
-the chain, and without any there is no chain.
+What may not go on is refused before anything else is done about it. What was answered before is
+answered again, before it goes anywhere. Where a call goes is settled next; then it goes along its
+fallbacks; at each of them it is tried again; each try is a call in the circuit of its upstream,
+with one key of the proxy's or another. A policy without a rule is not in the chain, and without any
+there is no chain.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from proxy.caching.embedding import Embeddings
+from proxy.caching.meaning import Meaning
 from proxy.calls.call import Call, Next, Open, Policy, Reply
 from proxy.calls.destinations import Destinations
 from proxy.errors import Refusal
@@ -26,6 +29,7 @@ from proxy.memory import Memory
 from proxy.policies.access import AccessPolicy
 from proxy.policies.balance import BalancePolicy
 from proxy.policies.breaker import BreakerPolicy
+from proxy.policies.cache import CachePolicy
 from proxy.policies.fallback import FallbackPolicy
 from proxy.policies.guardrail import GuardrailPolicy
 from proxy.policies.keys import KeysPolicy
@@ -34,7 +38,17 @@ from proxy.policies.retry import RetryPolicy
 from proxy.policies.route import RoutePolicy
 from proxy.rules.choosing import Rules
 from proxy.rules.guarding import Guardrail
-from proxy.rules.settings import Balance, Breaker, Budget, Fallback, Limit, Retry, Route, Rule
+from proxy.rules.settings import (
+    Balance,
+    Breaker,
+    Budget,
+    Cache,
+    Fallback,
+    Limit,
+    Retry,
+    Route,
+    Rule,
+)
 from proxy.screening.checker import Send
 from proxy.screening.masks import Masks
 
@@ -78,12 +92,13 @@ class Chain:
 
 def build(rules: Sequence[Rule], around: Surroundings, send: Next) -> Chain | None:
     """The chain of these rules; None where no policy acts."""
-    acting = policies(rules, around)
+    acting = policies(rules, around, send)
     return Chain(acting, send) if acting else None
 
 
-def policies(rules: Sequence[Rule], around: Surroundings) -> list[Policy]:
-    """The policies that have something to do, in the order in which a call meets them."""
+def policies(rules: Sequence[Rule], around: Surroundings, send: Next) -> list[Policy]:
+    """The policies that have something to do, in the order in which a call meets them; `send` is
+    for calls of their own."""
     memory, destinations = around.memory, around.destinations
     found: list[Policy] = [AccessPolicy()] if around.virtual_keys else []
     if guards := Rules(Guardrail, rules):
@@ -93,6 +108,9 @@ def policies(rules: Sequence[Rule], around: Surroundings) -> list[Policy]:
     limits, budgets = Rules(Limit, rules), Rules(Budget, rules)
     if limits or budgets:
         found.append(LimitPolicy(limits, budgets, memory, around.price))
+    if caches := Rules(Cache, rules):
+        meaning = Meaning(memory, Embeddings(destinations, send))
+        found.append(CachePolicy(caches, memory, meaning))
     if routes := Rules(Route, rules):
         found.append(RoutePolicy(routes, destinations, memory, around.price))
     if balances := Rules(Balance, rules):

@@ -100,6 +100,48 @@ class Route(Section):
     Left out: so where difficulty is a condition."""
 
 
+def _with_model(to: str) -> str:
+    if "/" not in to:
+        raise ValueError("must be provider/model, like openai/text-embedding-3-small")
+    return to
+
+
+class Semantic(Section):
+    """Answers also a question that says in other words what was asked before: only the last words
+    of the user may differ."""
+
+    embed: Annotated[To, AfterValidator(_with_model)]
+    """Where words become vectors: a provider that has `/embeddings` in OpenAI's form."""
+    threshold: Share = 0.95
+    """Questions at least so close (cosine of their vectors) mean the same."""
+    mode: Literal["shadow", "serve"] = "shadow"
+    """In the shadow nothing is served; what would have been is compared with the real answer."""
+    alike: Share = 0.85
+    """Answers at least so close say the same; else it would have been a false hit."""
+    samples: Annotated[int, Field(ge=1)] = 20
+    false_hits: Share = 0.05
+    """It serves once so many comparisons found no larger share of false hits."""
+    verify_share: Share = 0.05
+    """While it serves, so many hits are asked for all the same, and compared."""
+    patience_seconds: Annotated[Seconds, Field(gt=0)] = 1.0
+    """For the vector, before the call goes on without."""
+
+
+class Cache(Section):
+    """Answer what was asked before with the answer that was given then."""
+
+    ttl_seconds: Annotated[Seconds, Field(gt=0)] = 3600.0
+    scope: Literal["key", "user", "all"] = "key"
+    """Who shares answers: the calls of a key, of a user with that key, or all."""
+    sampled: bool = True
+    """Also what is drawn at a temperature above 0, or at none that is said."""
+    vary: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
+    """Further header fields on which answers hang."""
+    max_entries: Annotated[int, Field(ge=1)] = 10_000
+    max_bytes: Annotated[int, Field(ge=1024)] = 64 << 20
+    semantic: Semantic | None = None
+
+
 Per = Literal["total", "key", "user", "feature", "model"]
 """Whose calls are counted together."""
 
@@ -139,7 +181,17 @@ class Budget(Section):
     expected_output_tokens: Annotated[int, Field(ge=0)] = 500
 
 
-KINDS = ("guardrail", "limit", "budget", "route", "balance", "fallback", "retry", "breaker")
+KINDS = (
+    "guardrail",
+    "limit",
+    "budget",
+    "cache",
+    "route",
+    "balance",
+    "fallback",
+    "retry",
+    "breaker",
+)
 """What rules can do, each the name of a key, a class here and a policy."""
 
 
@@ -152,6 +204,7 @@ class Rule(Section):
     guardrail: Guardrail | None = None
     limit: Limit | None = None
     budget: Budget | None = None
+    cache: Cache | None = None
     route: Route | None = None
     balance: Balance | None = None
     fallback: Fallback | None = None
@@ -172,6 +225,8 @@ class Rule(Section):
 
     def destinations(self) -> tuple[str, ...]:
         """Where it may send calls, `provider/model` each."""
+        if self.cache is not None and self.cache.semantic is not None:
+            return (self.cache.semantic.embed,)
         if self.fallback is not None:
             return self.fallback.to
         if self.balance is not None:

@@ -1,13 +1,17 @@
 """Embeddings, in OpenAI's form and in Gemini's.
 
-Owns the vectors, the same for the same text. Refuses to mean anything by them.
+Owns the vectors: the same for the same text, alike for texts with words in common. Refuses to know
+what words mean.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from array import array
 from base64 import b64encode
+from collections import Counter
+from functools import lru_cache
 from hashlib import shake_128
 from math import sqrt
 from typing import Any
@@ -22,6 +26,11 @@ from sample_data.demo.speech import count_tokens
 
 _LEAD_SECONDS = 0.12
 _MAX_SIZE = 4096
+_WORD = re.compile(r"\w+")
+_WORD_WEIGHT = 2.0
+_RUN = 3
+_NUMBERS = 4
+"""For each word and run of letters."""
 _SIZE_NAMES = ("outputDimensionality", "output_dimensionality")
 
 
@@ -89,10 +98,28 @@ def _encode(text: str, size: int, as_base64: bool) -> str | list[float]:
 
 
 def _vector(text: str, size: int) -> array[float]:
-    """A vector of length one, drawn from a hash of the text."""
-    raw = array("h", shake_128(text.encode("utf-8", "surrogatepass")).digest(2 * size))
-    length = sqrt(sum(number * number for number in raw)) or 1.0
-    return array("f", [number / length for number in raw])
+    """A vector of length one: each word, and each run of letters in one, adds a few numbers that
+    its hash draws. Texts with most words in common point nearly the same way."""
+    sums = [0.0] * size
+    for word, count in Counter(_WORD.findall(text.casefold()) or [text]).items():
+        marked = f"^{word}$"
+        _add(sums, word, _WORD_WEIGHT * count)
+        for start in range(len(marked) - _RUN + 1):
+            _add(sums, marked[start : start + _RUN], count)
+    length = sqrt(sum(number * number for number in sums)) or 1.0
+    return array("f", [number / length for number in sums])
+
+
+def _add(sums: list[float], feature: str, weight: float) -> None:
+    drawn = _drawn(feature)
+    for start in range(0, len(drawn), 3):
+        place = int.from_bytes(drawn[start : start + 2]) % len(sums)
+        sums[place] += weight if drawn[start + 2] & 1 else -weight
+
+
+@lru_cache(maxsize=1 << 14)
+def _drawn(feature: str) -> bytes:
+    return shake_128(feature.encode("utf-8", "surrogatepass")).digest(3 * _NUMBERS)
 
 
 def gemini_requests(body: Json) -> list[Json]:

@@ -299,10 +299,22 @@ def test_attempts_and_decisions_become_rows_of_their_own() -> None:
     assert (records.exchange.attempts, records.exchange.rules) == (2, ["r1"])
 
 
-@pytest.mark.parametrize("outcome", ["cached", "refused"])
-def test_nothing_is_billed_that_did_not_reach_the_provider(outcome: str) -> None:
-    row = assembled(end=closed(outcome=outcome)).exchange
-    assert (row.outcome, row.cost_usd, row.cost_status) == (outcome, None, None)
+def test_nothing_is_billed_that_was_refused() -> None:
+    row = assembled(end=closed(outcome="refused")).exchange
+    assert (row.outcome, row.cost_usd, row.cost_status) == ("refused", None, None)
+
+
+@pytest.mark.parametrize("outcome", ["cached", "client_disconnected"])
+def test_an_answer_from_the_cache_used_and_cost_nothing(outcome: str) -> None:
+    paid = assembled(end=closed()).exchange
+    row = assembled(end=closed(outcome=outcome, cache_hit="exact")).exchange
+    assert (row.outcome, row.cache_hit) == (outcome, "exact")
+    assert (row.cost_usd, row.input_cost_usd, row.output_cost_usd) == (0, 0, 0)
+    assert row.saved_usd == paid.cost_usd
+    assert (row.cost_status, row.price_ref, row.usage_source) == (None, None, None)
+    assert (row.input_tokens, row.output_tokens, row.usage_raw) == (None, None, None)
+    assert row.response_model == paid.response_model
+    assert paid.saved_usd is None
 
 
 def test_a_bare_row_claims_nothing() -> None:

@@ -78,6 +78,19 @@ def test_rules_that_can_act_are_taken(text: str) -> None:
         (rules(f'when = {{ hours = {{ start = "25:00" }} }}\n{RETRY}'), "a time of day like 22:30"),
         (rules(f'when = {{ hours = {{ zone = "Mars" }} }}\n{RETRY}'), "a time zone like Europe"),
         (
+            rules('cache = { semantic = { embed = "opnai/x" } }'),
+            "cache to 'opnai/x': no provider is named opnai. Did",
+        ),
+        (
+            rules('cache = { semantic = { embed = "openai" } }'),
+            "must be provider/model, like openai/text-embedding-3-small",
+        ),
+        (rules("cache = { ttl_seconds = 0 }"), "rules[0].cache.ttl_seconds = 0"),
+        (
+            rules("cache = {}", 'when = { user = "ana" }\ncache = { ttl_seconds = 5 }'),
+            "rules[1] (r1): never acts, because r0 before it takes all its calls.",
+        ),
+        (
             rules('route = { to = "opnai/x" }'),
             "route to 'opnai/x': no provider is named opnai. Did",
         ),

@@ -1,0 +1,119 @@
+"""Replies around kept answers: one that gives an answer again, and one that collects it.
+
+Owns the pieces in which a body came, so that a stream is a stream again. Refuses to change a byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from proxy.caching.answers import Answer
+from proxy.calls.call import Reply
+from proxy.headers import RawHeaders
+
+BREATH_PIECES = 64
+"""After so many pieces other calls have their turn."""
+Collected = Callable[[Sequence[bytes] | None], None]
+"""Told the pieces of a whole answer; None where there were more bytes than may be kept."""
+
+
+class ReplayedReply:
+    """A kept answer, in the pieces in which it came, without its pauses."""
+
+    upgraded = False
+    cached = True
+
+    def __init__(self, answer: Answer, more: RawHeaders) -> None:
+        """`more` header fields go to the client."""
+        self._answer = answer
+        self._given = 0
+        self.status = answer.status
+        self.reason = answer.reason
+        self.headers: RawHeaders = [*answer.headers, *more]
+
+    @property
+    def origin(self) -> Reply:
+        return self
+
+    @property
+    def begun(self) -> bool:
+        return bool(self._answer.body)
+
+    @property
+    def complete(self) -> bool:
+        return self._given >= len(self._answer.ends)
+
+    @property
+    def first(self) -> bytes:
+        return self._piece(0) if self._given == 0 and self._answer.ends else b""
+
+    async def read(self) -> bytes:
+        if self.complete:
+            return b""
+        if self._given % BREATH_PIECES == BREATH_PIECES - 1:
+            await asyncio.sleep(0)
+        self._given += 1
+        return self._piece(self._given - 1)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _piece(self, number: int) -> bytes:
+        ends = self._answer.ends
+        return self._answer.body[ends[number - 1] if number else 0 : ends[number]]
+
+
+class CollectedReply:
+    """Passes on an inner reply, and tells its pieces once it is whole. What ends before is not
+    told."""
+
+    cached = False
+
+    def __init__(self, inner: Reply, collected: Collected, limit_bytes: int) -> None:
+        self._inner = inner
+        self._collected: Collected | None = collected
+        self._limit_bytes = limit_bytes
+        self._pieces: list[bytes] = []
+        self._bytes = 0
+        self.status = inner.status
+        self.reason = inner.reason
+        self.headers = inner.headers
+        self.upgraded = inner.upgraded
+
+    @property
+    def origin(self) -> Reply:
+        return self._inner.origin
+
+    @property
+    def begun(self) -> bool:
+        return self._inner.begun
+
+    @property
+    def complete(self) -> bool:
+        return self._inner.complete
+
+    @property
+    def first(self) -> bytes:
+        return self._inner.first
+
+    async def read(self) -> bytes:
+        piece = await self._inner.read()
+        if self._collected is not None:
+            self._add(piece)
+        return piece
+
+    def _add(self, piece: bytes) -> None:
+        self._bytes += len(piece)
+        whole, too_large = self._inner.complete, self._bytes > self._limit_bytes
+        if piece and not too_large:
+            self._pieces.append(piece)
+        if whole or too_large:
+            collected, pieces = self._collected, self._pieces
+            self._collected, self._pieces = None, []
+            if collected is not None:
+                collected(None if too_large else pieces)
+
+    def close(self) -> None:
+        self._collected, self._pieces = None, []
+        self._inner.close()
