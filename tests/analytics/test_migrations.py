@@ -97,3 +97,15 @@ def test_spans_have_ids_where_the_client_gave_none(tmp_path: Path) -> None:
         "2026-01-01 00:00:01.5+00",
         7,
     )
+
+
+def test_a_store_from_before_savings_gets_their_column() -> None:
+    con = duckdb.connect(":memory:")
+    migrate(con)
+    whole = layout(con)
+    con.execute("ALTER TABLE exchanges DROP COLUMN saved_usd")
+    con.execute("INSERT INTO exchanges (exchange_id, started_at) VALUES (uuid(), now())")
+    con.execute("UPDATE meta SET value = '1' WHERE key = 'schema_version'")
+    migrate(con)
+    assert layout(con) == whole
+    assert con.execute("SELECT saved_usd FROM exchanges").fetchall() == [(None,)]
