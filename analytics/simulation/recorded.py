@@ -33,7 +33,16 @@ _READ = (
     *("exchange_id", "started_at", "duration_seconds", "provider", "upstream", "operation"),
     *("method", "path", "stream", "status", "outcome", "error_type", "request_model"),
     *("response_model", "service_tier", "usage_source", "usage_detail", "usage_raw"),
-    *("provider_cost_usd", "cost_usd", "cost_status", "key_id", "request_bytes", "rules", "tags"),
+    *(
+        "provider_cost_usd",
+        "cost_usd",
+        "cost_status",
+        "key_id",
+        "request_bytes",
+        "response_bytes",
+        "rules",
+        "tags",
+    ),
     *_LABELS,
     *COLUMNS,
 )
@@ -55,6 +64,8 @@ class RecordedAsk(Asked):
         labels |= {f"tags.{name}": value for name, value in row["tags"] or ()}
         super().__init__(head, content["request_body"] if content else None, labels)
         self._row = row
+        self.fields = tuple((name.encode(), value.encode()) for name, value in headers)
+        """The fields of the request that were recorded."""
 
     @property
     def operation(self) -> str | None:
@@ -193,6 +204,7 @@ def looks_at_bodies(rules: Sequence[Rule]) -> bool:
             rule.when.input_tokens is not None
             or rule.when.difficulty_below is not None
             or rule.budget is not None
+            or rule.cache is not None
             or rule.guardrail is not None
             or (rule.limit is not None and rule.limit.tokens is not None)
         )

@@ -20,6 +20,7 @@ from analytics.queries import Selection
 from analytics.simulation.pricing import Prices
 from analytics.simulation.recorded import Replayed, count, looks_at_bodies, replayed
 from analytics.simulation.stages import Stage, Used
+from analytics.simulation.stages.cache import CacheStage
 from analytics.simulation.stages.fail import BreakerStage, FallbackStage, RetryStage
 from analytics.simulation.stages.guard import GuardStage
 from analytics.simulation.stages.limit import LimitStage
@@ -30,13 +31,33 @@ from proxy.limits.accounts import Now
 from proxy.memory import Memory
 from proxy.rules.choosing import Rules
 from proxy.rules.guarding import Guardrail
-from proxy.rules.settings import Balance, Breaker, Budget, Fallback, Limit, Retry, Route, Rule
+from proxy.rules.settings import (
+    Balance,
+    Breaker,
+    Budget,
+    Cache,
+    Fallback,
+    Limit,
+    Retry,
+    Route,
+    Rule,
+)
 
 EFFECTS = (
     *("blocked", "cached", "rerouted", "moved on", "tried again", "masked", "warned", "noted"),
 )
 """What can become of a call, the gravest first; a call counts with one of them."""
-SIMULATED = ("guardrail", "limit", "budget", "route", "balance", "fallback", "retry", "breaker")
+SIMULATED = (
+    "guardrail",
+    "limit",
+    "budget",
+    "cache",
+    "route",
+    "balance",
+    "fallback",
+    "retry",
+    "breaker",
+)
 """Kinds of rules that are; the others are named as left out."""
 _NOTHING = Decimal(0)
 Pinned = Callable[[str | None], Container[str]]
@@ -125,6 +146,8 @@ def _stages(rules: Sequence[Rule], prices: Prices, pinned: Pinned) -> Iterator[S
     limits, budgets = Rules(Limit, rules), Rules(Budget, rules)
     if limits or budgets:
         yield LimitStage(limits, budgets, memory, prices.rates, pinned)
+    if caches := Rules(Cache, rules):
+        yield CacheStage(caches, memory)
     if routes := Rules(Route, rules):
         yield RouteStage(routes, memory, prices.price)
     if balances := Rules(Balance, rules):
@@ -180,6 +203,7 @@ def left_out(rules: Sequence[Rule]) -> list[str]:
         and (
             rule.kind not in SIMULATED
             or (rule.balance is not None and rule.balance.by == "latency")
+            or (rule.cache is not None and rule.cache.semantic is not None)
             or (rule.guardrail is not None and _looks_at_more(rule.guardrail))
         )
     ]

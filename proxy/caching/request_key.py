@@ -42,9 +42,14 @@ def fits(call: Call) -> bool:
         and call.body.whole
         and not call.admitted.websocket
         and not call.cross_site
-        and (asked.operation in GENERATED or asked.operation in COMPUTED)
-        and bool(asked.document)
+        and is_repeatable(asked)
     )
+
+
+def is_repeatable(asked: Asked) -> bool:
+    """Whether the operation makes answers that can be given again."""
+    known = asked.operation in GENERATED or asked.operation in COMPUTED
+    return known and bool(asked.document)
 
 
 def is_sampled(asked: Asked) -> bool:
@@ -58,20 +63,42 @@ def is_sampled(asked: Asked) -> bool:
 
 
 def of(call: Call, rule: Cache, document: dict[str, Any]) -> bytes:
-    """The key of a call whose body has these members. Never has two keys' calls share one, unless
-    the rule says so."""
-    whose: list[str | None] = [rule.scope]
+    """The key of a call whose body has these members."""
+    return key(
+        rule,
+        whose=call.key,
+        upstream=call.upstream,
+        target=call.admitted.target,
+        raw=call.raw,
+        asked=call.asked,
+        document=document,
+    )
+
+
+def key(
+    rule: Cache,
+    *,
+    whose: str | None,
+    upstream: str,
+    target: str,
+    raw: RawHeaders,
+    asked: Asked,
+    document: dict[str, Any],
+) -> bytes:
+    """The same, of a call by its parts. Never has the calls of two keys (`whose`) share one,
+    unless the rule says so."""
+    sharing: list[str | None] = [rule.scope]
     if rule.scope != "all":
-        whose.append(call.key)
+        sharing.append(whose)
     if rule.scope == "user":
-        whose.append(call.asked.labels.get("user_id"))
-    target = credentials.without_parameters(call.admitted.target)
-    dialect = call.asked.dialect
+        sharing.append(asked.labels.get("user_id"))
+    path = credentials.without_parameters(target)
+    dialect = asked.dialect
     if dialect is None or dialect.name != _REPEATS_THEM:
         document = {name: value for name, value in document.items() if name not in LEFT_OUT}
-    parts = [whose, call.upstream, target.encode("utf-8", "surrogateescape").hex(), document]
+    parts = [sharing, upstream, path.encode("utf-8", "surrogateescape").hex(), document]
     data = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
-    return blake2b(_read_by_provider(call.raw, rule.vary) + data, digest_size=24).digest()
+    return blake2b(_read_by_provider(raw, rule.vary) + data, digest_size=24).digest()
 
 
 @lru_cache(maxsize=256)

@@ -26,7 +26,7 @@ def test_a_rule_that_people_want_is_three_lines() -> None:
     for block in wanted:
         for rule in block.split("[[rules]]")[1:]:
             assert len(rule.strip().splitlines()) <= 3, rule
-    assert len(wanted) >= 8
+    assert len(wanted) >= 10
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split('"')[1])
