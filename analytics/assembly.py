@@ -32,7 +32,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_MESSAGE = 2000
 _OUTCOMES = frozenset(get_args(Outcome))
 _LABELS = ("feature", "user_id", "session_id", "environment")
-_FETCHED_AGAIN = frozenset({"openai_responses", "openai_batches", "anthropic_batches"})
+_FETCHED_AGAIN = frozenset(
+    {"openai_responses", "gemini_interactions", "openai_batches", "anthropic_batches"}
+)
 """Dialects whose answers can be fetched again by id, with their usage."""
 
 

@@ -38,7 +38,7 @@ class Usage:
     units: Mapping[str, int] = field(default_factory=dict)
     """What is billed neither by tokens nor by searches of the web, by name: `input_characters`
     (spoken), `search_units` (reranked), `file_searches`, `code_containers`, `generated_images`,
-    `guardrail_units`."""
+    `guardrail_units`, `map_searches`, `retrievals`."""
     cost_usd: Decimal | None = None
     raw: Any = None
     passes: tuple[Pass, ...] = ()

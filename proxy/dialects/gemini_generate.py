@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from proxy.facts import ReplyFacts, ReplyHead, ReplyReader, RequestFacts, RequestHead
+from proxy.wire.body_labels import tags
 from proxy.wire.copies import Copy, CopyReader
 from proxy.wire.decode import loads
 from proxy.wire.errors import error_facts, error_in, refusal_in
@@ -96,7 +97,7 @@ class GeminiGenerate:
             prompt_fingerprint=fingerprint(
                 member(request, "systemInstruction") or None, request.get("tools") or None
             ),
-            labels=_labels(request),
+            labels=tags(request.get("labels")),
             prompt_text=(lambda: _prompt_text(request)) if request and bills else None,
             parse_error=parse_error,
         )
@@ -236,11 +237,6 @@ def _chunk(block: bytes) -> dict[str, Any] | None:
 def _unwrapped(chunk: Any) -> dict[str, Any]:
     """The chunk itself: code assistants get it inside of a `response`."""
     return _object(_object(chunk).get("response")) or _object(chunk)
-
-
-def _labels(request: dict[str, Any]) -> dict[str, str]:
-    labels = _object(request.get("labels"))
-    return {f"tags.{name}": value for name, value in labels.items() if isinstance(value, str)}
 
 
 def _prompt_text(request: dict[str, Any]) -> str:

@@ -44,6 +44,12 @@ def body_labels(body: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
+def tags(labels: Any) -> dict[str, str]:
+    """The labels of Google's requests, as `tags.NAME`."""
+    named = labels.items() if isinstance(labels, dict) else ()
+    return {f"tags.{name}": value for name, value in named if isinstance(value, str)}
+
+
 def _keep(found: dict[str, str], column: str, value: Any) -> None:
     if isinstance(value, str) and value:
         found.setdefault(column, value[:_LONGEST])

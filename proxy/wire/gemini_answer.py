@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -96,14 +95,14 @@ class GeminiAnswer:
 
     def _searches(self) -> int | None:
         """The searches that are billed; None where the answer tells of none."""
-        return billed_searches(self.model, self._queries)
+        return billed_searches(self.model, len(self._queries))
 
 
-def billed_searches(model: str | None, queries: Collection[str]) -> int | None:
+def billed_searches(model: str | None, queries: int) -> int | None:
     """How many of the searches for one prompt are billed; None where none is told of."""
     if not queries:
         return None
-    return 1 if model and _BILLED_BY_PROMPT.match(model) else len(queries)
+    return 1 if model and _BILLED_BY_PROMPT.match(model) else queries
 
 
 def chunk_text(chunk: dict[str, Any]) -> str:

@@ -18,6 +18,21 @@ from proxy.wire.words import word
 _MODALITIES = {1: "TEXT", 2: "IMAGE", 3: "VIDEO", 4: "AUDIO", 5: "DOCUMENT"}
 _TRAFFIC = {1: "ON_DEMAND", 2: "PROVISIONED_THROUGHPUT"}
 _TIERED_TRAFFIC = "ON_DEMAND_"
+# What interactions call the same counts, in all and by modality.
+_INTERACTION_TOTALS = {
+    "total_input_tokens": "promptTokenCount",
+    "total_cached_tokens": "cachedContentTokenCount",
+    "total_tool_use_tokens": "toolUsePromptTokenCount",
+    "total_output_tokens": "candidatesTokenCount",
+    "total_thought_tokens": "thoughtsTokenCount",
+    "total_tokens": "totalTokenCount",
+}
+_INTERACTION_DETAILS = {
+    "input_tokens_by_modality": "promptTokensDetails",
+    "cached_tokens_by_modality": "cacheTokensDetails",
+    "tool_use_tokens_by_modality": "toolUsePromptTokensDetails",
+    "output_tokens_by_modality": "candidatesTokensDetails",
+}
 
 
 def gemini_usage(raw: Mapping[str, Any]) -> Usage | None:
@@ -52,6 +67,20 @@ def live_usage(raw: Mapping[str, Any]) -> Usage | None:
     usage = gemini_usage(raw)
     into = _modalities(raw, "promptTokensDetails", "toolUsePromptTokensDetails")
     return usage and replace(usage, image_input_tokens=total(into.get("IMAGE"), into.get("VIDEO")))
+
+
+def interaction_usage(raw: Mapping[str, Any]) -> Usage | None:
+    """What an interaction used: the same counts under other names."""
+    renamed: dict[str, Any] = {ours: raw.get(name) for name, ours in _INTERACTION_TOTALS.items()}
+    for name, ours in _INTERACTION_DETAILS.items():
+        details = raw.get(name)
+        renamed[ours] = [
+            {"modality": detail.get("modality"), "tokenCount": detail.get("tokens")}
+            for detail in (details if isinstance(details, list) else [])
+            if isinstance(detail, dict)
+        ]
+    usage = gemini_usage(renamed)
+    return usage and replace(usage, raw=raw)
 
 
 def embedding_usage(raw: Mapping[str, Any]) -> Usage | None:

@@ -78,7 +78,7 @@ class LiveSession:
 
     def _end_turn(self, reason: str) -> None:
         self.reasons.append("interrupted" if self._interrupted else reason)
-        searches = billed_searches(self.asked, self._queries)
+        searches = billed_searches(self.asked, len(self._queries))
         self.searches = total(self.searches, searches)
         self._queries, self._interrupted = {}, False
 

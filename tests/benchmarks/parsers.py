@@ -153,6 +153,8 @@ def _streams(size: int) -> Iterator[Stream]:
     gemini = "/v1beta/models/gemini-2.5-pro:streamGenerateContent"
     yield _sse("Gemini, events", "gemini", f"{gemini}?alt=sse", _gemini, _GEMINI_END, size)
     compact = _lines(_gemini, _GEMINI_END, size, b"\n,\r\n")
+    interactions = "/v1beta/interactions"
+    yield _sse("Interactions", "gemini", interactions, _interaction, _INTERACTION_END, size)
     yield _json("Gemini, array", "gemini", gemini, b"[" + compact + b"\n]")
     indented = b"[" + _lines(_gemini, _GEMINI_END, size, b"\n,\r\n", indent=2) + b"]"
     yield _json("Gemini, indented array", "gemini", gemini, indented)
@@ -215,6 +217,22 @@ def _gemini(number: int, used: int = 1) -> Any:
 _GEMINI_LAST = _gemini(0, 99)
 _GEMINI_LAST["candidates"][0]["finishReason"] = "STOP"
 _GEMINI_END = [_GEMINI_LAST]
+
+
+def _interaction(number: int) -> Any:
+    if number == 0:
+        begun = {"id": "i-1", "status": "in_progress", "model": "m"}
+        return {"interaction": begun, "event_type": "interaction.created"}
+    delta = {"type": "text", "text": f"{WORDS} {number}"}
+    return {"index": 0, "delta": delta, "event_type": "step.delta"}
+
+
+_INTERACTION_END = [
+    {
+        "interaction": {"status": "completed", "usage": {"total_output_tokens": 99}},
+        "event_type": "interaction.completed",
+    }
+]
 
 
 def _ollama(_: int) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.support import event_messages
@@ -266,6 +266,8 @@ def _gemini() -> Iterator[Said]:
     vertex = "/v1/projects/p/locations/l/publishers/google/models"
     for provider, models in (("gemini", "/v1beta/models"), ("vertex", vertex)):
         yield from _generate(provider, f"{models}/gemini-2.5-pro")
+    for provider, base in (("gemini", "/v1beta"), ("vertex", "/v1beta1/projects/p/locations/l")):
+        yield from _interactions(provider, f"{base}/interactions")
     yield _live("gemini", "google.ai.generativelanguage.v1beta.GenerativeService.Bidi")
     yield _live("vertex", "google.cloud.aiplatform.v1.LlmBidiService/Bidi")
     counted = {"embedding": {"values": [0.5]}, "usageMetadata": {"promptTokenCount": 3}}
@@ -311,6 +313,34 @@ def _generate(provider: str, model: str) -> Iterator[Said]:
         target=streamed,
         request=_json(asked),
         answer=_json([first, last]),
+    )
+
+
+def _interactions(provider: str, target: str) -> Iterator[Said]:
+    asked = {"model": "gemini-2.5-pro", "input": "Look."}
+    used = {
+        "total_input_tokens": 100,
+        "total_cached_tokens": 64,
+        "total_output_tokens": 24,
+        "total_thought_tokens": 16,
+        "total_tokens": 140,
+    }
+    call = {"type": "function_call", "id": "t-1", "name": "look", "arguments": {}}
+    begun = {"id": "i-1", "status": "in_progress", "model": "gemini-2.5-pro"}
+    ended = begun | {"status": "requires_action", "usage": used}
+    yield _plain(provider, "interactions", target, asked, ended | {"steps": [call]})
+    events = [
+        {"interaction": begun, "event_type": "interaction.created"},
+        {"index": 0, "step": call, "event_type": "step.start"},
+        {"index": 0, "event_type": "step.stop"},
+        {"interaction": ended, "event_type": "interaction.completed"},
+    ]
+    yield _streamed(provider, "interactions", target, asked | {"stream": True}, events)
+    read_back = target + "/i-1?stream=false"
+    yield replace(
+        _plain(provider, "interactions read back", read_back, {}, ended | {"steps": [call]}),
+        method="GET",
+        request=b"",
     )
 
 

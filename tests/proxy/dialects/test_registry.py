@@ -14,6 +14,7 @@ PATHS = (
     "/v1/embeddings",
     "/v1/messages",
     "/v1beta/models/g:streamGenerateContent",
+    "/v1beta/interactions",
 )
 
 
