@@ -45,7 +45,13 @@ DIMENSIONS: Mapping[str, str] = {
 TAG = "tag:"
 _TAG_VALUE = "map_values(tags)[list_position(map_keys(tags), ?)]"
 """tags[?], in a third less time."""
-# Written for speed: comparing texts one by one is faster than IN, and CASE looks at few rows.
+# Written for speed: counting microseconds takes a quarter of the time of casting to DATE and of
+# date_trunc, which ask a calendar for the session's time zone.
+HOUR = "epoch_us(started_at) // 3_600_000_000"
+"""The hour (UTC) in which an exchange began, counted from 1970 on."""
+DAY = "DATE '1970-01-01' + CAST(epoch_us(started_at) // 86_400_000_000 AS INTEGER)"
+"""The day (UTC) on which an exchange began."""
+# Written for speed, too: comparing texts one by one is faster than IN, and CASE looks at few rows.
 IS_ERROR = "(outcome <> 'completed' AND outcome <> 'cached')"
 NOT_FULLY_PRICED = "(cost_status = 'unpriced' OR cost_status = 'partial')"
 UNFINISHED = """CASE WHEN outcome = 'upstream_failed' OR outcome = 'timed_out'

@@ -9,7 +9,7 @@ from __future__ import annotations
 import duckdb
 import polars as pl
 
-from analytics.queries import IS_ERROR, Selection, condition, frame
+from analytics.queries import DAY, IS_ERROR, Selection, condition, frame
 
 _SENT = """sent AS (
     SELECT exchange_id, rule, replace(action, 'sent to ', '') AS arm
@@ -66,7 +66,7 @@ def arms_by_day(con: duckdb.DuckDBPyConnection, selection: Selection) -> pl.Data
         con,
         f"""
 WITH chosen AS (FROM exchanges WHERE {where}), {_SENT}
-SELECT rule, CAST(started_at AT TIME ZONE 'UTC' AS DATE) AS day, arm, count(*) AS exchanges,
+SELECT rule, {DAY} AS day, arm, count(*) AS exchanges,
     count(*) FILTER ({IS_ERROR}) / count(*) AS error_share,
     CAST(sum(cost_usd) / count(cost_usd) AS DECIMAL(18, 12)) AS cost_per_exchange_usd,
     quantile_cont(duration_seconds, 0.5) FILTER (outcome = 'completed') AS p50_seconds

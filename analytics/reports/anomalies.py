@@ -16,7 +16,7 @@ import duckdb
 import polars as pl
 
 from analytics.prices import PriceBook
-from analytics.queries import IS_ERROR, Selection, condition
+from analytics.queries import DAY, IS_ERROR, Selection, condition
 from analytics.reports.blame import CROWD, blame
 from analytics.reports.findings import IN_USD, Finding, distinct, joined, rank, without_echoes
 from analytics.reports.sums import COSTED, FOLDED, KEYS, RAW_KEYS, SUMS, Pricer
@@ -165,7 +165,7 @@ def _fill_cube(
     con.execute(
         f"""
 CREATE OR REPLACE TEMP TABLE user_days AS
-SELECT CAST(started_at AS DATE) AS day, user_id, sum(cost_usd) AS usd
+SELECT {DAY} AS day, user_id, sum(cost_usd) AS usd
 FROM exchanges WHERE {where} GROUP BY ALL""",
         parameters,
     )
@@ -178,7 +178,7 @@ WITH known AS (
     GROUP BY ALL
 ),
 raw AS (
-    SELECT CAST(started_at AS DATE) AS day, feature,
+    SELECT {DAY} AS day, feature,
         CASE WHEN user_id IS NULL OR user_id IN (SELECT label FROM known WHERE label IS NOT NULL)
             THEN user_id ELSE ? END AS user_id,
         {COSTED} AS costed, {RAW_KEYS}, {SUMS},

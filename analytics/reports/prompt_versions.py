@@ -1,12 +1,19 @@
 """Which prompt fingerprints are versions, as SQL.
 
-Owns the rules and the tables they give: `prompt_versions`, a temporary one, and what is asked of
-it. Refuses to compare.
+Owns the rules, the temporary tables they give (`prompt_hours`: sums by fingerprint and hour, in one
+pass over the exchanges; `prompt_versions`; `version_hours`), and what is asked of these. Refuses to
+compare.
 """
 
 from __future__ import annotations
 
-from analytics.queries import MODEL
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+
+from analytics.queries import HOUR, MODEL
 
 VERSION_EXCHANGES = 5
 VERSION_SHARE = 0.1
@@ -17,16 +24,44 @@ UNSTABLE_FINGERPRINTS = 5
 MAIN_SHARE = 0.5
 """What a version must have in the hours of an unstable prompt, to be more than a frequent case."""
 
-VERSIONS = f"""
+SUMS = """count(*) AS exchanges, min(started_at) AS first_at, max(started_at) AS last_at,
+    max(exchange_id) AS example,
+    sum(input_tokens)::BIGINT AS input, count(input_tokens) AS with_input,
+    sum(output_tokens)::BIGINT AS output, count(output_tokens) AS with_output,
+    sum(cache_read_tokens)::BIGINT AS cache_read,
+    sum(CASE WHEN cache_read_tokens >= 0 THEN input_tokens END)::BIGINT AS cacheable,
+    count(cost_usd) AS costed, sum(cost_usd) AS cost_usd,
+    sum(CAST(cost_usd AS DOUBLE) ** 2) AS squares"""
+"""Of exchanges; `squares` are those of costs, for their variance."""
+ADDED = ", ".join(
+    [
+        *("min(first_at) AS first_at", "max(last_at) AS last_at", "max(example) AS example"),
+        *(
+            f"sum({name})::BIGINT AS {name}"
+            for name in (
+                *("exchanges", "input", "with_input", "output", "with_output"),
+                *("cache_read", "cacheable", "costed"),
+            )
+        ),
+        *("sum(cost_usd) AS cost_usd", "sum(squares) AS squares"),
+    ]
+)
+"""Sums of such sums."""
+
+_HOURS = f"""
+CREATE OR REPLACE TEMP TABLE prompt_hours AS
+SELECT feature, prompt_fingerprint AS fingerprint, {HOUR} AS hour, request_model, response_model,
+    {SUMS}
+FROM exchanges WHERE prompt_fingerprint IS NOT NULL AND {{where}} GROUP BY ALL"""
+_VERSIONS = f"""
 CREATE OR REPLACE TEMP TABLE prompt_versions AS
 WITH used AS (
-    SELECT feature, prompt_fingerprint AS fingerprint, count(*) AS exchanges,
-        min(started_at) AS first_at, max(started_at) AS last_at
-    FROM exchanges WHERE prompt_fingerprint IS NOT NULL AND {{where}} GROUP BY ALL
+    SELECT feature, fingerprint, sum(exchanges)::BIGINT AS exchanges,
+        min(first_at) AS first_at, max(last_at) AS last_at, min(hour) AS since, max(hour) AS until
+    FROM prompt_hours GROUP BY ALL
 ),
 hours AS (
-    SELECT feature, date_trunc('hour', started_at) AS hour, count(*) AS exchanges
-    FROM exchanges WHERE prompt_fingerprint IS NOT NULL AND {{where}} GROUP BY ALL
+    SELECT feature, hour, sum(exchanges)::BIGINT AS exchanges FROM prompt_hours GROUP BY ALL
 ),
 passed AS (
     SELECT feature, hour, exchanges,
@@ -38,9 +73,9 @@ judged AS (
         used.exchanges >= {VERSION_EXCHANGES} AND share >= {VERSION_SHARE} AS is_one
     FROM used
     JOIN passed b ON b.feature IS NOT DISTINCT FROM used.feature
-        AND b.hour = date_trunc('hour', first_at)
+        AND b.hour = used.since
     JOIN passed e ON e.feature IS NOT DISTINCT FROM used.feature
-        AND e.hour = date_trunc('hour', last_at)
+        AND e.hour = used.until
 ),
 counted AS (
     SELECT *, count(*) FILTER (NOT is_one) OVER same AS others,
@@ -63,21 +98,51 @@ SELECT feature AS label, fingerprint, version_of,
 FROM begun"""
 OF_VERSIONS = """FROM exchanges e JOIN prompt_versions v
     ON e.prompt_fingerprint = v.fingerprint AND e.feature IS NOT DISTINCT FROM v.label"""
+_VERSION_HOURS = f"""
+CREATE OR REPLACE TEMP TABLE version_hours AS
+SELECT label, version, hour, request_model, response_model, {ADDED}
+FROM prompt_hours h JOIN prompt_versions v
+    ON h.fingerprint = v.fingerprint AND h.feature IS NOT DISTINCT FROM v.label
+GROUP BY ALL"""
 DESCRIBED = f"""
-SELECT v.label AS feature, version, any_value(version_of) AS fingerprint,
-    count(DISTINCT fingerprint) AS fingerprints,
-    min(started_at) AS first_at, max(started_at) AS last_at, count(*) AS exchanges,
-    count(*) / sum(count(*)) OVER (PARTITION BY v.label) AS share,
-    list(DISTINCT {MODEL} ORDER BY {MODEL}) AS models,
-    avg(input_tokens) AS input_tokens, avg(output_tokens) AS output_tokens,
-    sum(cache_read_tokens) / nullif(sum(input_tokens) FILTER (cache_read_tokens IS NOT NULL), 0)
-        AS cached,
-    sum(cost_usd) AS cost_usd,
-    CAST(sum(cost_usd) / nullif(count(cost_usd), 0) AS DECIMAL(38, 12)) AS cost_usd_each,
-    CAST(max(exchange_id) AS VARCHAR) AS example
-{OF_VERSIONS} WHERE {{where}} GROUP BY v.label, version ORDER BY v.label NULLS LAST, version"""
-SHARES = f"""
-SELECT v.label AS feature, CAST(started_at AS DATE) AS day, version, count(*) AS exchanges,
-    count(*) / sum(count(*)) OVER (PARTITION BY v.label, CAST(started_at AS DATE)) AS share
-{OF_VERSIONS} WHERE {{where}}
-GROUP BY v.label, day, version ORDER BY v.label NULLS LAST, day, version"""
+WITH named AS (
+    SELECT label, version, any_value(version_of) AS fingerprint, count(*) AS fingerprints
+    FROM prompt_versions GROUP BY ALL
+),
+sums AS (
+    SELECT label, version, list(DISTINCT {MODEL} ORDER BY {MODEL}) AS models, {ADDED}
+    FROM version_hours GROUP BY ALL
+)
+SELECT sums.label AS feature, sums.version, fingerprint, fingerprints, first_at, last_at, exchanges,
+    exchanges / sum(exchanges) OVER (PARTITION BY sums.label) AS share, models,
+    input / nullif(with_input, 0) AS input_tokens,
+    output / nullif(with_output, 0) AS output_tokens,
+    cache_read / nullif(cacheable, 0) AS cached, cost_usd,
+    CAST(cost_usd / nullif(costed, 0) AS DECIMAL(38, 12)) AS cost_usd_each,
+    CAST(example AS VARCHAR) AS example
+FROM sums JOIN named ON sums.version = named.version
+    AND sums.label IS NOT DISTINCT FROM named.label
+ORDER BY feature NULLS LAST, sums.version"""
+SHARES = """
+WITH days AS (
+    SELECT label AS feature, DATE '1970-01-01' + CAST(hour // 24 AS INTEGER) AS day, version,
+        sum(exchanges)::BIGINT AS exchanges
+    FROM version_hours GROUP BY ALL
+)
+SELECT *, exchanges / sum(exchanges) OVER (PARTITION BY feature, day) AS share
+FROM days ORDER BY feature NULLS LAST, day, version"""
+
+
+@contextmanager
+def version_tables(
+    con: duckdb.DuckDBPyConnection, where: str, parameters: list[Any]
+) -> Iterator[None]:
+    """The temporary tables, for the exchanges that meet the condition."""
+    con.execute(_HOURS.format(where=where), parameters)
+    con.execute(_VERSIONS)
+    con.execute(_VERSION_HOURS)
+    try:
+        yield
+    finally:
+        for name in ("prompt_hours", "prompt_versions", "version_hours"):
+            con.execute(f"DROP TABLE {name}")

@@ -1,31 +1,24 @@
 """Prompt versions: what changed in each feature's instructions and tools, and what that did.
 
-Owns which fingerprints are versions, which prompts never stay the same, and the comparison of a
-version with the one before it. The texts are prompt_text.py's.
+Owns the report: versions, their changes with the texts of both sides, and prompts that never stay
+the same. Which fingerprints are versions is prompt_versions.py's, the comparison is
+prompt_changes.py's, the texts are prompt_text.py's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
-from decimal import Decimal
 from itertools import pairwise
-from math import sqrt
 from typing import Any
 
 import duckdb
 import polars as pl
 
-from analytics.queries import MODEL, Selection, condition, frame
+from analytics.queries import Selection, condition, frame
+from analytics.reports.prompt_changes import changes
 from analytics.reports.prompt_text import Differing, diff, differing, prompt_texts
-from analytics.reports.prompt_versions import DESCRIBED, OF_VERSIONS, SHARES, VERSIONS
+from analytics.reports.prompt_versions import DESCRIBED, OF_VERSIONS, SHARES, version_tables
 
-COMPARED = timedelta(days=7)
-"""How far a change is looked at in both directions."""
-_CLEAR = 3.0
-"""Standard errors that a difference of means must have to be called clear."""
-_MOST_CHANGES = 100
 _SAMPLES = 4
 
 
@@ -72,99 +65,18 @@ def prompts(con: duckdb.DuckDBPyConnection, selection: Selection, *, texts: bool
     `texts` False reads no contents.
     """
     where, parameters = condition(selection)
-    con.execute(VERSIONS.format(where=where), [*parameters, *parameters])
-    versions = frame(con, DESCRIBED.format(where=where), parameters)
-    shares = frame(con, SHARES.format(where=where), parameters)
-    changes = pl.DataFrame(list(_changes(con, versions, where, parameters)), _CHANGES, orient="row")
-    examples = _examples(con, where, parameters) if texts else {}
-    con.execute("DROP TABLE prompt_versions")
+    with version_tables(con, where, parameters):
+        versions = frame(con, DESCRIBED)
+        shares = frame(con, SHARES)
+        changed = changes(con, versions, where, parameters)
+        examples = _examples(con, where, parameters) if texts else {}
+    diffs = pl.Series("diff", _diffs(changed, versions, examples), pl.String)
     return Prompts(
         versions=versions,
         shares=shares,
-        changes=changes.with_columns(
-            pl.Series("diff", _diffs(changes, versions, examples), pl.String)
-        ),
+        changes=changed.with_columns(diffs),
         unstable=_unstable(versions, examples),
     )
-
-
-_MONEY = pl.Decimal(38, 12)
-_CHANGES: dict[str, Any] = {
-    "feature": pl.String,
-    "version": pl.Int64,
-    "at": pl.Datetime("us", "UTC"),
-    "replaced": pl.Int64,
-    "exchanges_before": pl.Int64,
-    "exchanges": pl.Int64,
-    **dict.fromkeys(("input_tokens_before", "input_tokens"), pl.Float64),
-    **dict.fromkeys(("output_tokens_before", "output_tokens"), pl.Float64),
-    **dict.fromkeys(("cost_usd_before", "cost_usd"), _MONEY),
-    "is_clear": pl.Boolean,
-    "cost_usd_since": _MONEY,
-    "models_changed": pl.Boolean,
-}
-
-
-def _changes(
-    con: duckdb.DuckDBPyConnection, versions: pl.DataFrame, where: str, parameters: list[Any]
-) -> Iterator[tuple[Any, ...]]:
-    rows = versions.sort("feature", "version", nulls_last=True).to_dicts()
-    new = [b for a, b in pairwise(rows) if a["feature"] == b["feature"]]
-    for row in new[:_MOST_CHANGES]:
-        sides = _sides(con, row, where, parameters)
-        earlier = {k: side for k, side in sides.items() if k < row["version"] and side["before"]}
-        if not earlier or row["version"] not in sides:
-            continue
-        replaced = max(earlier, key=lambda each: (earlier[each]["before"]["exchanges"], -each))
-        yield _change(row, replaced, earlier[replaced]["before"], sides[row["version"]]["since"])
-
-
-def _sides(
-    con: duckdb.DuckDBPyConnection, row: dict[str, Any], where: str, parameters: list[Any]
-) -> dict[int, dict[str, Any]]:
-    """By version of the feature: its means in the days before a change and since."""
-    at = row["first_at"]
-    found = con.execute(
-        f"""SELECT version, started_at >= ? AS is_since, count(*) AS exchanges,
-            avg(input_tokens) AS input, avg(output_tokens) AS output,
-            count(cost_usd) AS costed, sum(cost_usd) AS cost,
-            coalesce(var_samp(cost_usd::DOUBLE), 0) AS variance,
-            list(DISTINCT {MODEL} ORDER BY {MODEL}) AS models
-        {OF_VERSIONS} WHERE v.label IS NOT DISTINCT FROM ? AND {where}
-            AND started_at >= ? AND started_at < ?
-        GROUP BY ALL""",
-        [at, row["feature"], *parameters, at - COMPARED, at + COMPARED],
-    )
-    names = [column[0] for column in found.description or ()]
-    sides: dict[int, dict[str, Any]] = {}
-    for values in found.fetchall():
-        one = dict(zip(names, values, strict=True))
-        side = sides.setdefault(one["version"], {"before": None, "since": None})
-        side["since" if one["is_since"] else "before"] = one
-    return sides
-
-
-def _change(
-    row: dict[str, Any], replaced: int, old: dict[str, Any], new: dict[str, Any]
-) -> tuple[Any, ...]:
-    before, after = _each(old), _each(new)
-    since, is_clear = None, None
-    if before is not None and after is not None:
-        since = (after - before) * row["exchanges"]
-        error = sqrt(old["variance"] / old["costed"] + new["variance"] / new["costed"])
-        is_clear = abs(float(after - before)) > _CLEAR * error
-    return (
-        *(row["feature"], row["version"], row["first_at"], replaced),
-        *(old["exchanges"], new["exchanges"], old["input"], new["input"]),
-        *(old["output"], new["output"], before, after, is_clear, since),
-        old["models"] != new["models"],
-    )
-
-
-def _each(side: dict[str, Any]) -> Decimal | None:
-    if not side["costed"]:
-        return None
-    return Decimal(side["cost"] / side["costed"]).quantize(Decimal("1e-12"))
 
 
 def _examples(

@@ -16,7 +16,7 @@ import duckdb
 import polars as pl
 
 from analytics.prices import PriceBook
-from analytics.queries import MODEL, Selection, condition, frame
+from analytics.queries import DAY, MODEL, Selection, condition, frame
 from analytics.reports.class_prices import ClassPrices, Served, class_prices
 from analytics.reports.tokenizers import Factor, Tokenizers
 from proxy.providers import BUILT_IN
@@ -104,7 +104,7 @@ def whatif(
 def _sums(where: str) -> str:
     bucket = " + ".join(f"(input_tokens > {length})::INT" for length in LENGTHS)
     return f"""
-SELECT feature, {MODEL} AS from_model, CAST(started_at AS DATE) AS day, {bucket} AS bucket,
+SELECT feature, {MODEL} AS from_model, {DAY} AS day, {bucket} AS bucket,
     count(*) AS exchanges, sum(greatest(input_tokens - {_READ} - {_WRITE}, 0))::BIGINT AS fresh,
     sum({_READ})::BIGINT AS cache_read, sum(greatest({_WRITE} - {_HOUR}, 0))::BIGINT AS cache_write,
     sum({_HOUR})::BIGINT AS cache_write_1h, sum(output_tokens)::BIGINT AS output,

@@ -66,6 +66,40 @@ def test_a_changed_prompt_has_two_versions_a_price_and_a_diff(stored: Open) -> N
     assert "+Be kind. Be thorough. Be short." in row["diff"]
 
 
+def test_a_change_is_compared_with_seven_days_to_the_minute(stored: Open) -> None:
+    week, minute = timedelta(days=7), timedelta(minutes=1)
+    at = AT + timedelta(minutes=17)
+    moments = {
+        "old": [at - week - minute, at - week, at - 3 * week / 7, at - minute, at, at + minute],
+        "new": [at, at + minute, at + timedelta(days=2), at + week - minute, at + week],
+    }
+    given = [
+        exchange(started_at=moment, feature="chat", prompt_fingerprint=name, input_tokens=10**place)
+        for name, found in moments.items()
+        for place, moment in enumerate(found)
+    ]
+    row = found_in(stored, *given).changes.row(0, named=True)
+    assert row["at"] == at
+    assert (row["exchanges_before"], row["exchanges"]) == (3, 4)
+    assert row["input_tokens_before"] == (10 + 100 + 1000) / 3
+    assert row["input_tokens"] == (1 + 10 + 100 + 1000) / 4
+
+
+def test_a_change_between_scattered_costs_is_not_clear(stored: Open) -> None:
+    given = [
+        exchange(
+            started_at=AT + timedelta(minutes=n),
+            feature="chat",
+            prompt_fingerprint="old" if n < 20 else "new",
+            input_tokens=1000 + 5000 * (n % 4) + 100 * (n >= 20),
+        )
+        for n in range(40)
+    ]
+    row = found_in(stored, *given).changes.row(0, named=True)
+    assert row["cost_usd"] - row["cost_usd_before"] == Decimal("0.00025")
+    assert row["is_clear"] is False
+
+
 def test_shares_of_a_day_add_up(stored: Open) -> None:
     found = found_in(stored, *two_versions())
     assert found.shares.group_by("day").agg(pl.col("share").sum())["share"].to_list() == [1.0]
@@ -180,6 +214,40 @@ def test_the_planted_prompt_change_is_found(sample: Sample) -> None:
     counts = found.versions.filter(feature=event["feature"])["exchanges"].to_list()
     assert counts == [len(lines) - len(newer), len(newer)]
     assert row["diff"].count("\n+") > 5
+
+
+def test_every_change_says_what_the_ledger_says(sample: Sample) -> None:
+    with sample.opened() as con:
+        found = prompts(con, ALL, texts=False)
+        of = dict(
+            con.execute(
+                "SELECT CAST(exchange_id AS VARCHAR), prompt_fingerprint FROM exchanges"
+            ).fetchall()
+        )
+    stable = found.versions.filter(pl.col("fingerprint").is_not_null())
+    name = {(row[0], row[1]): row[2] for row in stable.iter_rows()}
+    compared = 0
+    for row in found.changes.iter_rows(named=True):
+        sides = {"_before": (row["replaced"], -1), "": (row["version"], 0)}
+        for suffix, (version, weeks) in sides.items():
+            if (row["feature"], version) not in name:
+                continue
+            since = row["at"] + weeks * timedelta(days=7)
+            members = [
+                line
+                for line in sample.ledger.exchanges
+                if line["feature"] == row["feature"]
+                and of[line["exchange_id"]] == name[row["feature"], version]
+                and since <= datetime.fromisoformat(line["started_at"]) < since + timedelta(days=7)
+            ]
+            costs = [Decimal(line["cost_usd"]) for line in members if line["cost_usd"] is not None]
+            counts = [line["tokens"]["input"] for line in members if line["tokens"] is not None]
+            assert row[f"exchanges{suffix}"] == len(members)
+            assert row[f"input_tokens{suffix}"] == pytest.approx(sum(counts) / len(counts))
+            mean = float(sum(costs) / len(costs))
+            assert float(row[f"cost_usd{suffix}"]) == pytest.approx(mean)
+            compared += 1
+    assert compared >= 3
 
 
 def test_the_planted_unstable_prompts_are_named(sample: Sample) -> None:
