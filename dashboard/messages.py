@@ -45,7 +45,8 @@ def answered(document: Any) -> list[Piece]:
             return list(_content("assistant", content.get("parts"), None))
     if document.get("type") == "message":
         return list(_content("assistant", document.get("content"), None))
-    outputs = [each for each in _list(document.get("output")) if isinstance(each, dict)]
+    items = document.get("output") or document.get("steps") or document.get("outputs")
+    outputs = [each for each in _list(items) if isinstance(each, dict)]
     return [piece for each in outputs for piece in _message({"role": "assistant", **each})]
 
 
@@ -82,6 +83,8 @@ def _part(role: str, part: Any) -> Piece:
     kind = part.get("type")
     if isinstance(part.get("text"), str):
         return Piece(role=role, kind="text", text=part["text"])
+    if kind == "thought":
+        return Piece(role=role, kind="reasoning", text=_words(part.get("summary")))
     if isinstance(part.get("thinking"), str):
         return Piece(role=role, kind="reasoning", text=part["thinking"])
     for member, arguments in (("tool_use", "input"), ("function_call", "arguments")):
@@ -90,9 +93,13 @@ def _part(role: str, part: Any) -> Piece:
     for member, arguments in (("functionCall", "args"), ("toolUse", "input")):
         if isinstance(inner := part.get(member), dict):
             return _call(role, inner.get("name"), inner.get(arguments))
-    for member in ("tool_result", "function_call_output"):
+    for member, value in (
+        ("tool_result", "content"),
+        ("function_call_output", "output"),
+        ("function_result", "result"),
+    ):
         if kind == member:
-            return _result(role, part.get("content", part.get("output")), part.get("name"))
+            return _result(role, part.get(value), part.get("name"))
     for member in ("functionResponse", "toolResult"):
         if isinstance(inner := part.get(member), dict):
             return _result(role, inner.get("response", inner.get("content")), inner.get("name"))
@@ -105,8 +112,12 @@ def _call(role: str, name: Any, arguments: Any) -> Piece:
 
 def _result(role: str, value: Any, name: Any) -> Piece:
     if isinstance(value, list) and all(isinstance(e, dict) and "text" in e for e in value):
-        value = "\n".join(str(each["text"]) for each in value)
+        value = _words(value)
     return Piece(role=role, kind="tool result", text=_json(value), name=_name(name))
+
+
+def _words(value: Any) -> str:
+    return "\n".join(str(e["text"]) for e in _list(value) if isinstance(e, dict) and "text" in e)
 
 
 def _other(role: str, value: Any) -> Piece:

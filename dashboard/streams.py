@@ -42,6 +42,8 @@ def _add(parts: _Open, event: dict[str, Any]) -> None:
         _add_choice(parts, event["choices"])
     elif "candidates" in event:
         _add_candidate(parts, event["candidates"])
+    elif "event_type" in event:
+        _add_step(parts, event)
     elif event.get("type") == "content_block_start" and isinstance(
         block := event.get("content_block"), dict
     ):
@@ -53,6 +55,20 @@ def _add(parts: _Open, event: dict[str, Any]) -> None:
         part = parts.setdefault(event.get("index"), _part("text"))
         for name in ("text", "thinking", "partial_json"):
             part["text"] += _text(delta.get(name))
+
+
+def _add_step(parts: _Open, event: dict[str, Any]) -> None:
+    """A step of an interaction, as it begins or goes on; before there were steps, contents."""
+    for name in ("step", "content", "delta"):
+        if not isinstance(piece := event.get(name), dict):
+            continue
+        kind = _text(piece.get("type"))
+        kind = "tool call" if kind == "function_call" else "thinking" if "thought" in kind else kind
+        part = parts.setdefault(event.get("index"), _part(kind))
+        part["name"] = part["name"] or _text(piece.get("name"))
+        summary = piece.get("content")
+        part["text"] += _text(piece.get("text")) + _text(piece.get("arguments"))
+        part["text"] += _text(summary.get("text")) if isinstance(summary, dict) else ""
 
 
 def _add_choice(parts: _Open, choices: Any) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _ROLES = {"model": "assistant"}
+_STEPS = {"user_input": "user", "model_output": "assistant"}
+_PARTS = frozenset({"text", "image", "audio", "video", "document"})
 _TOOLS = ("tools", "functions", "toolConfig")
 _LABELS = frozenset({"user", "metadata", "safety_identifier", "prompt_cache_key", "labels"})
 
@@ -63,13 +65,21 @@ def _contents(document: dict[str, Any]) -> tuple[list[dict[str, Any]], tuple[str
 
 
 def _input(document: dict[str, Any]) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
-    """OpenAI responses, embeddings and speech."""
-    names = ("input", "instructions")
-    system = [_message("system", document["instructions"])] if document.get("instructions") else []
+    """OpenAI responses, embeddings and speech; Gemini's interactions."""
+    names = ("input", "instructions", "system_instruction")
+    first = document.get("instructions") or document.get("system_instruction")
+    system = [_message("system", first)] if first else []
     given = document["input"]
-    if isinstance(given, list) and any(isinstance(each, dict) for each in given):
-        return system + _list(given), names
-    return [*system, _message("user", given)], names
+    messages = _list(given)
+    if not messages or all(str(each.get("type")) in _PARTS for each in messages):
+        return [*system, _message("user", given)], names
+    return system + [_step(each) for each in messages], names
+
+
+def _step(item: dict[str, Any]) -> dict[str, Any]:
+    """An item of the input, with the role that its type tells where it names none."""
+    role = item.get("role") or _STEPS.get(str(item.get("type")))
+    return item | {"role": _ROLES.get(str(role), role)} if role else item
 
 
 def _prompt(document: dict[str, Any]) -> tuple[list[dict[str, Any]], tuple[str, ...]]:

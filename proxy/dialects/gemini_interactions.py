@@ -80,7 +80,7 @@ def _message_count(given: Any) -> int | None:
         return 1
     if not isinstance(given, list):
         return None
-    in_parts = all(isinstance(part, dict) and part.get("type") in _PARTS for part in given)
+    in_parts = all(isinstance(part, dict) and word(part.get("type")) in _PARTS for part in given)
     return min(len(given), 1) if in_parts else len(given)
 
 

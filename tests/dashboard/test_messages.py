@@ -93,6 +93,29 @@ def test_stream_of_content_blocks_is_put_together() -> None:
     ]
 
 
+def test_steps_of_an_interaction_are_read_and_put_together() -> None:
+    thought = {"type": "thought", "summary": [{"type": "text", "text": "hm"}]}
+    words = {"type": "model_output", "content": [{"type": "text", "text": "Yes."}]}
+    call = {"type": "function_call", "name": "find", "arguments": {}}
+    whole = answered({"steps": [thought, words, call]})
+    body = stream(
+        {"event_type": "interaction.created", "interaction": {"id": "i"}},
+        {"event_type": "step.start", "index": 0, "step": {"type": "thought"}},
+        {"event_type": "step.delta", "index": 0, "delta": {"content": {"text": "hm"}}},
+        {"event_type": "step.start", "index": 1, "step": {"type": "model_output"}},
+        {"event_type": "step.delta", "index": 1, "delta": {"type": "text", "text": "Ye"}},
+        {"event_type": "step.delta", "index": 1, "delta": {"type": "text", "text": "s."}},
+        {"event_type": "step.start", "index": 2, "step": call},
+        {"event_type": "step.delta", "index": 2, "delta": {"arguments": "{}"}},
+    )
+    for found in (whole, streams.pieces(body)):
+        assert [(piece.kind, piece.text, piece.name) for piece in found] == [
+            ("reasoning", "hm", None),
+            ("text", "Yes.", None),
+            ("tool call", "{}", "find"),
+        ]
+
+
 nested = some.recursive(
     some.none() | some.booleans() | some.integers() | some.text(max_size=5),
     lambda inner: (
@@ -100,7 +123,8 @@ nested = some.recursive(
         | some.dictionaries(
             some.sampled_from(
                 ["role", "content", "type", "text", "tool_calls", "function", "parts", "choices",
-                 "message", "candidates", "output", "delta", "name", "index", "content_block"]
+                 "message", "candidates", "output", "delta", "name", "index", "content_block",
+                 "event_type", "step", "steps", "input", "summary"]
             ),
             inner,
             max_size=4,

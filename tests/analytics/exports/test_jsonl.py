@@ -147,6 +147,29 @@ def test_check_digits_of_cards() -> None:
         ({"messages": "text"}, []),
         ({"something": 1}, None),
         ([1, 2], None),
+        (
+            {"input": [{"type": "text", "text": "Hi"}], "system_instruction": "Be brief."},
+            [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": [{"type": "text", "text": "Hi"}]},
+            ],
+        ),
+        (
+            {
+                "input": [
+                    {"type": "user_input", "content": "Hi"},
+                    {"type": "model_output", "content": "Ho"},
+                    {"role": "model", "content": "Ho"},
+                    {"type": ["odd"]},
+                ]
+            },
+            [
+                {"type": "user_input", "content": "Hi", "role": "user"},
+                {"type": "model_output", "content": "Ho", "role": "assistant"},
+                {"content": "Ho", "role": "assistant"},
+                {"type": ["odd"]},
+            ],
+        ),
         (None, None),
     ],
 )

@@ -156,6 +156,7 @@ def test_a_request_says_what_it_asks_for(reading):
         ([{"type": "user_input", "content": []}, WORDS, {"type": "user_input"}], 3),
         ([{"role": "user", "content": "Hi"}, {"role": "model", "content": "Ho"}], 2),
         ([CALL, RESULT], 2),
+        ([{"type": ["text"]}], 1),
         ([], 0),
         (None, None),
     ],
