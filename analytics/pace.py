@@ -23,6 +23,8 @@ LEVEL_DAYS = 7
 FEWEST_DAYS = 3
 FEWEST_FOR_WEEKDAYS = 14
 INTERVAL = 0.8
+LEAVES_OUT = "growth that goes on, launches, migrations, holidays, costs that are not known"
+"""What neither the pace nor its interval can tell; shown wherever they are."""
 _DAY = timedelta(days=1)
 _HOURS = 24
 

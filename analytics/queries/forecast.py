@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from analytics.pace import BASE_DAYS, FEWEST_FOR_WEEKDAYS, INTERVAL, Pace, pace
+from analytics.pace import BASE_DAYS, FEWEST_FOR_WEEKDAYS, INTERVAL, LEAVES_OUT, Pace, pace
 from analytics.queries import NOT_FULLY_PRICED, Selection, condition
 from analytics.windows import Window
 
@@ -34,6 +34,9 @@ def forecast(con: duckdb.DuckDBPyConnection, selection: Selection, now: datetime
     - `forecast_usd`: what the whole month will have cost; `low_usd`, `high_usd`: the interval,
       and `interval`, how often it is meant to hold (0.8)
     - `base_days`: the whole days that the pace comes from; `method` "weekdays" or "level"
+    - `weekly_growth`: the last 7 whole days against the 7 before, less 1; null where there are no
+      14, or nothing is known to have been spent in the earlier 7
+    - `leaves_out`: what neither the forecast nor its interval knows of, in words
     - `not_fully_priced`: exchanges of this month whose cost is missing or a lower bound
 
     Forecast, interval and method are null where there are fewer than 3 whole days to go by.
@@ -52,6 +55,8 @@ def forecast(con: duckdb.DuckDBPyConnection, selection: Selection, now: datetime
         **_outlook(found, spent, now),
         "interval": INTERVAL,
         "base_days": found.days if found else 0,
+        "weekly_growth": _weekly_growth(history, now),
+        "leaves_out": LEAVES_OUT,
         "not_fully_priced": history.not_fully_priced,
     }
     return pl.DataFrame([row], schema=_SCHEMA)
@@ -97,6 +102,8 @@ _SCHEMA: dict[str, Any] = {
     "interval": pl.Float64,
     "base_days": pl.Int64,
     "method": pl.String,
+    "weekly_growth": pl.Float64,
+    "leaves_out": pl.String,
     "not_fully_priced": pl.Int64,
 }
 _BY_DAY: dict[str, Any] = {
@@ -185,6 +192,15 @@ def _run_rate(history: _History, now: datetime) -> Decimal | None:
     first = max(history.first, today - 7 * _DAY)
     days = (today - first).days
     return (_total(history.hours, first, today) / days).quantize(_SMALLEST) if days > 0 else None
+
+
+def _weekly_growth(history: _History, now: datetime) -> float | None:
+    today = now.astimezone(UTC).date()
+    middle, first = today - 7 * _DAY, today - 14 * _DAY
+    earlier = _total(history.hours, first, middle)
+    if history.first > first or not earlier:
+        return None
+    return float(_total(history.hours, middle, today) / earlier) - 1
 
 
 def _total(hours: Mapping[datetime, Decimal], since: date, until: date) -> Decimal:

@@ -206,9 +206,12 @@ def _outlook(found: Row) -> str:
     if found["forecast_usd"] is None:
         return "A forecast needs three whole days of traffic."
     low, high = figures.usd(found["low_usd"]), figures.usd(found["high_usd"])
+    growth = found["weekly_growth"]
+    moved = f" ({growth:+.0%} in a week)" if growth is not None else ""
     return (
         f"{figures.share(found['interval'])} likely between {low} and {high}, from "
-        f"{found['base_days']} days; a day costs {figures.usd(found['run_rate_usd'])} now."
+        f"{found['base_days']} days; a day costs {figures.usd(found['run_rate_usd'])} now{moved}. "
+        f"Left out: {found['leaves_out']}."
     )
 
 

@@ -78,6 +78,21 @@ def test_days_add_up_to_the_month(tmp_path: Path) -> None:
     assert days["total_usd"].is_sorted()
 
 
+def test_growth_is_told_and_said_to_be_left_out(tmp_path: Path) -> None:
+    path = month_of(tmp_path, lambda day: 12.0 if day >= date(2026, 11, 9) else 10.0, days=20)
+    with store.read(path) as con:
+        row = forecast(con, Selection(), NOW).row(0, named=True)
+    assert row["weekly_growth"] == pytest.approx(0.2)
+    assert "growth" in row["leaves_out"]
+
+
+@pytest.mark.parametrize("days", [2, 13])
+def test_growth_needs_two_whole_weeks(tmp_path: Path, days: int) -> None:
+    path = month_of(tmp_path, lambda _: 10.0, days=days)
+    with store.read(path) as con:
+        assert forecast(con, Selection(), NOW)["weekly_growth"].to_list() == [None]
+
+
 def test_too_short_a_history_has_no_forecast(tmp_path: Path) -> None:
     path = month_of(tmp_path, lambda _: 10.0, days=2)
     with store.read(path) as con:
