@@ -173,6 +173,8 @@ def _verdict(
         return "missing_there"
     same_tokens = _same_tokens(here, there)
     if difference is None:
+        if not same_tokens and tokens is not None and abs(tokens) <= (here.estimated_usd or 0):
+            return "estimated"
         return "same" if same_tokens else "tokens"
     if _is_small(difference, there.cost_usd):
         return "same"

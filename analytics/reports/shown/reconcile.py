@@ -114,6 +114,24 @@ def _notes(found: Reconciled) -> list[str]:
     return notes
 
 
+_COSTS = (
+    Column(name="cost_usd", kind="usd", heading="recorded"),
+    Column(name="billed_usd", kind="usd", heading="billed"),
+    Column(name="difference_usd", kind="usd", heading="difference"),
+    Column(name="tokens_usd", kind="usd", heading="by tokens"),
+    Column(name="price_usd", kind="usd", heading="by price"),
+)
+_TOKENS = (
+    Column(name="input_tokens", kind="count", heading="input"),
+    Column(name="billed_input_tokens", kind="count", heading="billed input"),
+    Column(name="output_tokens", kind="count", heading="output"),
+    Column(name="billed_output_tokens", kind="count", heading="billed output"),
+    Column(name="cost_usd", kind="usd", heading="cost here"),
+    Column(name="estimated_usd", kind="usd", heading="of it estimated"),
+)
+"""Of a bill without costs, which would have nothing but unknown ones to show."""
+
+
 def _rows(found: Reconciled, *, every: bool) -> Section:
     import polars as pl
 
@@ -123,11 +141,7 @@ def _rows(found: Reconciled, *, every: bool) -> Section:
         Column(name="verdict", kind="text"),
         Column(name="exchanges", kind="count"),
         Column(name="requests", kind="count", heading="billed ones"),
-        Column(name="cost_usd", kind="usd", heading="recorded"),
-        Column(name="billed_usd", kind="usd", heading="billed"),
-        Column(name="difference_usd", kind="usd", heading="difference"),
-        Column(name="tokens_usd", kind="usd", heading="by tokens"),
-        Column(name="price_usd", kind="usd", heading="by price"),
+        *(_COSTS if found.rows["billed_usd"].count() else _TOKENS),
         Column(name="unpriced", kind="count"),
     ]
     frame = found.rows if every else found.rows.filter(pl.col("verdict") != "same")

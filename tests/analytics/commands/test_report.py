@@ -98,6 +98,16 @@ def test_filters_choose_the_exchanges(run: Function) -> None:
 
 
 @pytest.mark.usefixtures("posted")
+def test_a_bill_of_tokens_alone_is_shown_in_tokens(run: Function, bill: Path) -> None:
+    day = NOW.date()
+    bill.write_text(f"date,model,input tokens\n{day},gpt-4o-mini,123456\n", encoding="utf-8")
+    shown = run("report", "reconcile", "bill.csv").out
+    assert "123,456" in shown
+    assert "billed input" in shown
+    assert "by price" not in shown
+
+
+@pytest.mark.usefixtures("posted")
 def test_a_repeat_is_named_with_an_example(run: Function) -> None:
     findings = json.loads(run("report", "waste", "--part", "findings", "--format", "json").out)
     assert findings[0]["kind"] == "exact_duplicate"

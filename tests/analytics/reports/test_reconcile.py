@@ -217,6 +217,15 @@ def test_tokens_alone_can_agree(stored: Open) -> None:
     assert verdict(against(stored, bill(line(None, input_tokens=9)), exchange())) == "tokens"
 
 
+@pytest.mark.parametrize(
+    ("billed", "told"), [(1000, "estimated"), (900, "tokens"), (2000, "same"), (3100, "tokens")]
+)
+def test_tokens_alone_can_differ_by_what_is_estimated(stored: Open, billed: int, told: str) -> None:
+    guessed = exchange(cost_status="estimated", output_tokens=0)
+    given = bill(line(None, input_tokens=billed))
+    assert verdict(against(stored, given, exchange(), guessed)) == told
+
+
 def test_a_bill_without_models_is_compared_by_day(stored: Open) -> None:
     other = dear(request_model="gpt-4.1")
     assert verdict(against(stored, bill(line("70", model=None)), dear(), other)) == "same"
