@@ -53,6 +53,37 @@ def test_a_model_in_the_path_is_replaced(target: str, expected: str) -> None:
     assert with_model(target, b'{"contents":[]}', "b/c") == (expected, b'{"contents":[]}')
 
 
+@pytest.mark.parametrize(
+    ("target", "body", "expected"),
+    [
+        ("/openai/deployments/a/chat/completions", b'{"model":"a"}', b'{"model":"b"}'),
+        ("/v1beta/models/a:embedContent", b'{"model":"models/a"}', b'{"model":"models/b"}'),
+        ("/model/amazon.a-v1:0/converse", b"{}", b"{}"),
+    ],
+)
+def test_path_and_body_never_name_two_models(target: str, body: bytes, expected: bytes) -> None:
+    named = target.replace("amazon.a-v1:0", "b").replace("/a/", "/b/").replace("/a:", "/b:")
+    assert with_model(target, body, "b") == (named, expected)
+
+
+def test_a_folder_named_models_is_no_model_where_the_body_names_one() -> None:
+    target = "/models/org/name/v1/chat/completions"
+    assert with_model(target, b'{"model":"a"}', "b") == (target, b'{"model":"b"}')
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model":"a","x":"' + b'\\"' * 2_000_000,
+        b'{"x":"' + b"A" * 8_000_000 + b'","model":"a"}',
+    ],
+    ids=["a string without its end", "an image"],
+)
+def test_large_bodies_take_a_time_linear_in_their_size(body: bytes) -> None:
+    """Quadratic, the first would take hours."""
+    assert with_model(CHAT, body, "b") == (CHAT, body.replace(b'"a"', b'"b"'))
+
+
 @given(st.dictionaries(st.text(), JSON, max_size=5), st.booleans())
 def test_all_else_keeps_its_bytes(members: dict[str, object], ascii_only: bool) -> None:
     members["model"] = "the-old-one"
