@@ -83,18 +83,23 @@ def tool_names(document: Mapping[str, Any]) -> Iterator[str]:
         yield from _names_of(tool)
 
 
+_DECLARATIONS = ("functionDeclarations", "function_declarations")
+
+
 def _names_of(tool: Any) -> Iterator[str]:
     if not isinstance(tool, dict):
         return
     inner = next((tool[n] for n in ("function", "custom", "toolSpec") if n in tool), tool)
-    declared = _listed(tool.get("functionDeclarations") or tool.get("function_declarations"))
-    for each in declared or [inner]:
-        if isinstance(each, dict) and isinstance(each.get("name"), str):
-            yield each["name"]
-        elif isinstance(each, dict) and isinstance(each.get("type"), str):
-            yield each["type"]
-        else:
-            yield from (str(name) for name in tool)  # Gemini's own: {"googleSearch": {}}
+    if isinstance(inner, dict) and isinstance(inner.get("name"), str):
+        yield inner["name"]
+    elif isinstance(inner, dict) and isinstance(inner.get("type"), str):
+        yield inner["type"]
+    else:  # Gemini's: declared functions and its own, {"googleSearch": {}}, in one
+        for name, value in tool.items():
+            if name not in _DECLARATIONS:
+                yield str(name)
+            for each in _listed(value) if name in _DECLARATIONS else ():
+                yield str(each.get("name") if isinstance(each, dict) else each)
 
 
 def _listed(value: Any) -> list[Any]:

@@ -48,9 +48,10 @@ _MARKS = (
     r"ml-([A-Za-z0-9_-]{32})",
 )
 _KEY = re.compile(rf"{_BEFORE}(?:{'|'.join(_MARKS)})(?![A-Za-z0-9_])")
-_JWT = re.compile(
-    rf"{_BEFORE}(eyJ[A-Za-z0-9_-]{{8,2048}})\.eyJ[A-Za-z0-9_-]{{8,4096}}\.[A-Za-z0-9_-]{{16,1024}}"
-)
+_LONGEST_HEADER = 2051
+_HEADER_BEGINS = re.compile(rf"{_BEFORE}eyJ(?=[A-Za-z0-9_-]{{8}})")
+_AFTER_HEADER = re.compile(r"\.eyJ[A-Za-z0-9_-]{8,4096}+\.[A-Za-z0-9_-]{16,1024}")
+_NOT_IN_HEADER = re.compile(r"[^A-Za-z0-9_-]")
 BLOCK_BEGINS = re.compile(r"-----BEGIN (?:[A-Z0-9]{1,16} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 _BLOCK_ENDS = re.compile(r"-----END (?:[A-Z0-9]{1,16} ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 
@@ -71,9 +72,23 @@ def _random(text: str) -> bool:
 
 def web_tokens(text: str) -> Iterator[tuple[int, int]]:
     """Signed JSON web tokens (RFC 7519), whose header names an algorithm."""
-    for match in _JWT.finditer(text):
-        if _names_algorithm(match[1]):
-            yield match.span()
+    position = 0
+    while match := _AFTER_HEADER.search(text, position):
+        begins = _header_before(text, match.start(), position)
+        if begins is not None and _names_algorithm(text[begins : match.start()]):
+            position = match.end()
+            yield begins, position
+        else:
+            position = match.start() + 1
+
+
+def _header_before(text: str, ends: int, least: int) -> int | None:
+    """Where a header begins that ends here. The word before is looked at once, not from each of
+    its beginnings."""
+    least = max(least, ends - _LONGEST_HEADER)
+    word = _NOT_IN_HEADER.split(text[least:ends])[-1]
+    begins = _HEADER_BEGINS.search(text, ends - len(word), ends)
+    return begins.start() if begins is not None else None
 
 
 def _names_algorithm(header: str) -> bool:

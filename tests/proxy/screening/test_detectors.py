@@ -161,6 +161,7 @@ PIECES = [
     "+1 ",
     "eyJ",
     "eyJa.",
+    "eyJ-",
     "sk-",
     "-----BEGIN ",
     "ignore all ",
