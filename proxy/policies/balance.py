@@ -7,6 +7,7 @@ whose breaker is open are left out while any other is there.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections import OrderedDict
@@ -27,6 +28,10 @@ SMOOTHING = 0.2
 """The share of the newest in a moving average."""
 PENALTY_SECONDS = 10.0
 """What a failure counts for."""
+HALVED_SECONDS = 30.0
+"""In so long the average of one that nobody asks halves, so that it is tried again."""
+_SAYS_NOTHING = frozenset({400, 404, 413, 422})
+"""Errors of the client, which come quickly anywhere."""
 REMEMBERED = 10_000
 """Sessions whose destination is remembered, by latency; the oldest are drawn anew."""
 _LABELS = {"session": "session_id", "user": "user_id"}
@@ -37,9 +42,17 @@ class Latency:
     """The moving average of one destination, in seconds to the first piece of an answer."""
 
     seconds: float = 0.0
+    at: float = 0.0
+    """When it was asked last."""
 
-    def add(self, seconds: float) -> None:
-        self.seconds += SMOOTHING * (seconds - self.seconds) if self.seconds else seconds
+    def now(self, now: float) -> float:
+        """What is expected of it."""
+        return self.seconds * math.pow(0.5, max(0.0, now - self.at) / HALVED_SECONDS)
+
+    def add(self, seconds: float, now: float) -> None:
+        before = self.now(now)
+        self.seconds = before + SMOOTHING * (seconds - before) if self.seconds else seconds
+        self.at = now
 
 
 @dataclass(slots=True)
@@ -78,9 +91,10 @@ class BalancePolicy:
             return await next_step(moved)
         begun = time.monotonic()
         result = await tried(moved, next_step)
-        failed = not isinstance(result.what, int) or result.what >= 500
-        seconds = PENALTY_SECONDS if failed else time.monotonic() - begun
-        self._memory.of(Latency, to).add(seconds)
+        now = time.monotonic()
+        if result.what not in _SAYS_NOTHING:
+            seconds = now - begun if result.good else PENALTY_SECONDS
+            self._memory.of(Latency, to).add(seconds, now)
         return result.give()
 
     def _chosen(self, ready: Ready[Balance], word: str | None) -> tuple[str, str, bool]:
@@ -98,15 +112,15 @@ class BalancePolicy:
         known = places.by_word.get(word) if word is not None else None
         if known is not None and any(arm.to == known for arm in awake):
             return known, f"where its {rule.sticky} is", False
-        to, other = self._quicker(awake)
+        to, other = self._quicker(awake, now)
         if word is not None:
             places.put(word, to)
         return to, f"quicker than {other}", False
 
-    def _quicker(self, arms: Sequence[Arm]) -> tuple[str, str]:
+    def _quicker(self, arms: Sequence[Arm], now: float) -> tuple[str, str]:
         """Of two drawn by chance the quicker one, and the other."""
         two = random.sample(arms, 2) if len(arms) > 1 else [arms[0], arms[0]]
-        first, second = sorted(two, key=lambda arm: self._memory.of(Latency, arm.to).seconds)
+        first, second = sorted(two, key=lambda arm: self._memory.of(Latency, arm.to).now(now))
         return first.to, second.to
 
     def _circuit(self, arm: Arm) -> Circuit:

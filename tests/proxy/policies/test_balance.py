@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.drawing import drawn
+from proxy.policies.balance import Latency
 from tests.proxy.policies.conftest import Ruled, actions, chat, closed
 from tests.support.raw import FakeProvider, Message, Wire, answer, answering
 
@@ -130,6 +131,25 @@ def test_a_page_of_another_site_cannot_reach_the_proxys_credential_by_a_rule(
     seen = chat(proxy.port, fields=[("Sec-Fetch-Site", "cross-site")])
     assert seen.status == 403
     assert len(provider.requests) == 1
+
+
+def test_one_that_only_refuses_quickly_is_not_the_quicker_one(two: Callable) -> None:
+    rule = 'balance = { across = [{ to = "openai" }, { to = "second" }], by = "latency" }'
+    proxy, second = two(rule)
+    second.script = answering(answer(status=b"429 Wait"))
+    for _ in range(12):
+        chat(proxy.port)
+    assert len(second.requests) <= 2
+
+
+def test_one_that_nobody_asked_for_a_while_is_tried_again() -> None:
+    slow, quick = Latency(), Latency()
+    slow.add(10.0, 0.0)
+    quick.add(0.5, 0.0)
+    assert slow.now(60.0) > quick.seconds
+    assert slow.now(200.0) < quick.seconds
+    slow.add(0.1, 200.0)
+    assert slow.now(200.0) < 0.2
 
 
 @given(st.text(), st.lists(st.floats(0.1, 9), min_size=2, max_size=5))
