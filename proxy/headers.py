@@ -29,6 +29,7 @@ HOP_BY_HOP = frozenset(
         b"upgrade",
     }
 )
+KEY_PROTOCOL = b"openai-insecure-api-key."
 OURS = b"meterline-exchange-id"
 _CONTROL = (b"meterline-", b"helicone-", b"x-portkey-", b"cf-aig-")
 _CONTROL_NAMES = frozenset({b"x-litellm-tags", b"x-litellm-customer-id"})
@@ -144,13 +145,26 @@ def request_headers(raw: RawHeaders, *, drop_credentials: bool) -> list[tuple[by
     for_this_hop = nominated(raw)
     if refused := for_this_hop & _NEVER_NOMINATED:
         raise BadHeaders(f"Connection must not name {text(min(refused))}")
-    return [
+    kept = [
         field
         for field in raw
         if (known := kind(field[0])).goes_up
         and not (drop_credentials and known.credential)
         and not (for_this_hop and field[0].lower() in for_this_hop)
     ]
+    return _without_keys_in_protocols(kept) if drop_credentials else kept
+
+
+def _without_keys_in_protocols(fields: RawHeaders) -> list[tuple[bytes, bytes]]:
+    """Browsers bring a key as the name of a WebSocket subprotocol."""
+    kept: list[tuple[bytes, bytes]] = []
+    for name, value in fields:
+        if kind(name).name == "sec-websocket-protocol" and KEY_PROTOCOL in value:
+            words = [word.strip() for word in value.split(b",")]
+            value = b", ".join(word for word in words if not word.startswith(KEY_PROTOCOL))
+        if value or kind(name).name != "sec-websocket-protocol":
+            kept.append((name, value))
+    return kept
 
 
 def uncompressed(fields: RawHeaders) -> list[tuple[bytes, bytes]]:

@@ -33,6 +33,16 @@ def test_credentials_are_dropped_only_where_the_proxy_adds_its_own() -> None:
     assert set(kept) == CREDENTIAL_HEADERS - {"proxy-authorization"} | {"X-Other"}
 
 
+def test_a_key_in_a_subprotocols_name_is_dropped_too() -> None:
+    name = b"Sec-WebSocket-Protocol"
+    raw = [(name, b"realtime, openai-insecure-api-key.sk-1, openai-beta.realtime-v1")]
+    without = [(name, b"realtime, openai-beta.realtime-v1")]
+    assert request_headers(raw, drop_credentials=True) == without
+    assert request_headers(raw, drop_credentials=False) == raw
+    alone = [(name, b"openai-insecure-api-key.sk-1")]
+    assert request_headers(alone, drop_credentials=True) == []
+
+
 def test_the_length_of_an_answer_counts_only_where_nothing_else_frames_it() -> None:
     assert reply_fields([(b"Content-Length", b"12")]).length == 12
     assert reply_fields([(b"X", b"y")]).length is None
