@@ -16,6 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote_plus
 
+from proxy.virtual_keys import PREFIX
+
 CREDENTIAL_HEADERS = frozenset(
     {
         "authorization",
@@ -49,6 +51,7 @@ CREDENTIAL_PARAMETERS = frozenset(
         "x-goog-credential",
     }
 )
+_SHOWN_IN = ("x-api-key", "api-key", "x-goog-api-key", "authorization")
 MASK = "***"
 SHORTEST = 6
 """Shorter values are not looked for in bodies: they would match anything."""
@@ -59,14 +62,29 @@ _SCHEME = re.compile(r"(?:bearer|basic|token|key)\s+", re.IGNORECASE)
 _WEBSOCKET_KEY = re.compile(r"openai-insecure-api-key\.([^\s,]+)")
 
 
-def credential(headers: Iterable[tuple[str, str]], target: str) -> str | None:
-    """What identifies the caller: the first credential in the headers, else in the query."""
+def credential(
+    headers: Iterable[tuple[str, str]], target: str, checked: str | None = None
+) -> str | None:
+    """What identifies the caller: a virtual key, else the first credential in the headers, else in
+    the query. `checked`: the header that the provider looks at, which goes before all others."""
     found = dict(reversed([(n, v) for n, v in headers if n in CREDENTIAL_HEADERS]))
-    for name in ("x-api-key", "api-key", "x-goog-api-key", "authorization"):
-        if value := found.get(name):
-            aws = _AWS_ACCESS_KEY.search(value)
-            return aws[1] if aws else _SCHEME.sub("", value, count=1)
-    return next(iter(_query_secrets(target)), None)
+    order = _SHOWN_IN if checked is None else (checked, "authorization", *_SHOWN_IN)
+    shown = {name: _shown(found[name]) for name in order if found.get(name)}
+    if len(shown) > 1 and (ours := next(filter(_is_virtual, shown.values()), None)):
+        return ours
+    asked = next(iter(_query_secrets(target)), None)
+    if asked is not None and checked == "x-goog-api-key" and checked not in shown:
+        return asked
+    return next(iter(shown.values()), asked)
+
+
+def _shown(value: str) -> str:
+    aws = _AWS_ACCESS_KEY.search(value)
+    return aws[1] if aws else _SCHEME.sub("", value, count=1)
+
+
+def _is_virtual(value: str) -> bool:
+    return value.startswith(PREFIX)
 
 
 def values(headers: Iterable[tuple[str, str]], target: str) -> tuple[bytes, ...]:

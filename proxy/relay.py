@@ -24,18 +24,19 @@ from proxy.calls.asked import Asked
 from proxy.calls.call import Call, Reply
 from proxy.capture import Capture, Outcome
 from proxy.config import Settings
-from proxy.credentials import KeyHash, mask_target
+from proxy.credentials import KeyHash, credential, mask_target
 from proxy.errors import AnswerRefused, AttemptFailed, Broken, Refusal, body
 from proxy.journal import Opened
 from proxy.journal.entries import Headers
 from proxy.own import Tally
+from proxy.providers import BEARER, BUILT_IN
 from proxy.recorder import Recorder
 from proxy.request_body import Body
 from proxy.response import RelayedResponse, whole
 from proxy.ruling import Ruling
 from proxy.stream_usage import UsageFilter
 from proxy.upstream import UpstreamReply
-from proxy.virtual_keys import KeyRing
+from proxy.virtual_keys import KeyRing, pinned
 
 WHOLE_FOR_RULES_BYTES = 16 << 20
 """Where rules may want to read or repeat a body, larger ones than usual are read before."""
@@ -117,10 +118,16 @@ class Relay:
         )
 
     def _key_id(self, head: Head, admitted: Admitted | None) -> str | None:
-        """The name of a virtual key, the hash of any other credential."""
+        """The name of a virtual key, the hash of any other credential: the one that the provider
+        looks at, so that nobody is somebody else by showing more."""
         if admitted is not None and admitted.key is not None:
             return admitted.key.name
-        return self._key_hash.of_credential(head.credential) if head.credential else None
+        found, shown = head.credential, head.fields.secret
+        if admitted is not None and len(shown) + ("?" in head.target) > 1:
+            known = BUILT_IN.get(admitted.provider)
+            checked = BEARER if known is None else known.key_header
+            found = credential(shown, head.target, checked)
+        return self._key_hash.of_credential(found) if found else None
 
     async def _relay(
         self,
@@ -141,6 +148,8 @@ class Relay:
                 self._settings.server.max_request_bytes,
                 request_body.WHOLE_BODY_BYTES if chain is None else WHOLE_FOR_RULES_BYTES,
             )
+            if chain is not None:
+                upload = await request_body.gathered(upload, WHOLE_FOR_RULES_BYTES)
             waited = time.perf_counter() - waited
             upload, hide = outgoing.asking_for_usage(admitted, target, upload, capture)
             if chain is None:  # else it is made for each attempt
@@ -195,7 +204,7 @@ class Relay:
             asked=Asked(request_head, data, admitted.labels),
             trail=capture,
             key=capture.key_id,
-            pinned=frozenset(admitted.key.labels) if admitted.key else frozenset(),
+            pinned=pinned(admitted.key, ours=self._own_credentials[admitted.provider]),
             cross_site=head.fields.cross_site,
             plain=plain,
             entered=time.perf_counter(),

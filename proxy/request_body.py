@@ -64,6 +64,28 @@ async def read(
     return Body(b"".join([piece async for piece in _pieces(request, capture, limit)]), length)
 
 
+async def gathered(body: Body, most: int) -> Body:
+    """The whole body, where it comes in pieces of unknown size and has at most so many bytes."""
+    source = body.data
+    if isinstance(source, bytes) or body.length is not None:
+        return body
+    pieces: list[bytes] = []
+    total = 0
+    async for piece in source:
+        pieces.append(piece)
+        total += len(piece)
+        if total > most:
+            return Body(_again(pieces, source), None)
+    return Body(b"".join(pieces), total)
+
+
+async def _again(pieces: list[bytes], source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+    async for piece in source:
+        yield piece
+
+
 async def _pieces(request: BaseRequest, capture: Capture, limit: int) -> AsyncIterator[bytes]:
     """The request's body as it comes. Raises Refusal."""
     total = 0

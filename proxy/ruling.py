@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Collection, Container, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from proxy.policies.chain import Chain, Surroundings
 from proxy.reload import RulesFile
 from proxy.rules.choosing import Rules
 from proxy.rules.settings import Budget, Limit, Rule
-from proxy.virtual_keys import KeyFault, KeyRing
+from proxy.virtual_keys import KeyFault, KeyRing, pinned
 
 LOOK_SECONDS = 1.0
 """Between two looks for new rules and keys."""
@@ -76,12 +76,18 @@ class Ruling:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
-                if self._ring.look():
-                    self._use(self._rules)
-            except KeyFault as fault:
-                self._tell(f"the keys known before stay: {fault}")
-            if self._file is not None:
-                self._file.look()
+                self._look()
+            except Exception as fault:  # else a revoked key would go on
+                self._tell(f"rules and keys stay as they are: {type(fault).__name__}: {fault}")
+
+    def _look(self) -> None:
+        try:
+            if self._ring.look():
+                self._use(self._rules)
+        except KeyFault as fault:
+            self._tell(f"the keys known before stay: {fault}")
+        if self._file is not None:
+            self._file.look()
 
     def _use(self, rules: Sequence[Rule]) -> None:
         """Put these rules in force, for the calls that come from now on."""
@@ -92,7 +98,7 @@ class Ruling:
         self._tally.rules = len(active)
         limits, budgets = Rules(Limit, active), Rules(Budget, active)
         if (limits or budgets) and self._history is not None:
-            past = Past(self._history, self._around.memory, self._ring.pinned)
+            past = Past(self._history, self._around.memory, self._pinned)
             self._begin(self._charge(past, limits, budgets))
 
     async def _charge(self, past: Past, limits: Rules[Limit], budgets: Rules[Budget]) -> None:
@@ -103,6 +109,10 @@ class Ruling:
             except OSError as error:
                 self._tell(f"limits and budgets do not know yet what was used before: {error}")
                 await asyncio.sleep(AGAIN_SECONDS)
+
+    def _pinned(self, key: str | None, provider: str) -> Container[str]:
+        ours = self._around.key_counts.get(provider, 0) > 0
+        return pinned(self._ring.named(key), ours=ours)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -97,7 +97,9 @@ def read(path: Path) -> dict[str, VirtualKey]:
     names = {field.name for field in fields(VirtualKey)}
     try:
         found = [VirtualKey(**{n: v for n, v in each.items() if n in names}) for each in table]
-    except (TypeError, AttributeError) as error:
+        for key in found:
+            key.expired(datetime.now(UTC))
+    except (TypeError, AttributeError, ValueError) as error:
         raise KeyFault(f"{path}: is no list of keys: {error}") from None
     return {key.name: key for key in found}
 
@@ -121,6 +123,14 @@ def _write(path: Path, keys: Mapping[str, VirtualKey]) -> None:
         raise
 
 
+def pinned(key: VirtualKey | None, *, ours: bool) -> frozenset[str]:
+    """What a call cannot make up: the labels of its key, and the key itself. `ours`: the proxy adds
+    the credential, so that nobody checks one of the caller's that is no virtual key."""
+    if key is None:
+        return frozenset() if ours else frozenset({"key"})
+    return frozenset({"key", *key.labels})
+
+
 class KeyRing:
     """The keys that a worker knows. `required`: callers without one are refused."""
 
@@ -128,6 +138,7 @@ class KeyRing:
         self._path = path
         self._required = required
         self._seen: tuple[int, int] | None = None
+        self._by_name: dict[str, VirtualKey] = {}
         self._by_digest: dict[str, VirtualKey] = {}
         self.look()
 
@@ -142,7 +153,8 @@ class KeyRing:
         if signature == self._seen:
             return False
         self._seen = signature
-        self._by_digest = {key.digest: key for key in read(self._path).values()}
+        self._by_name = read(self._path)
+        self._by_digest = {key.digest: key for key in self._by_name.values()}
         return True
 
     @property
@@ -161,9 +173,5 @@ class KeyRing:
             raise Refusal("this key is unknown, revoked or expired", 401, "key_unknown")
         return key
 
-    def pinned(self, name: str | None) -> frozenset[str]:
-        """The labels that calls of a key cannot change."""
-        for key in self._by_digest.values():
-            if key.name == name:
-                return frozenset(key.labels)
-        return frozenset()
+    def named(self, name: str | None) -> VirtualKey | None:
+        return self._by_name.get(name) if name is not None else None

@@ -171,13 +171,18 @@ def _book(settings: Settings) -> Any:
     return PriceBook.of(settings)
 
 
-def _pinned(settings: Settings) -> Callable[[str | None], Container[str]]:
-    """The labels that calls of a virtual key cannot change."""
+def _pinned(settings: Settings) -> Callable[[str | None, str], Container[str]]:
+    """What calls of a key to a provider cannot make up."""
     try:
         known = virtual_keys.read(settings.data_dir / virtual_keys.FILE)
     except virtual_keys.KeyFault as fault:
         raise CommandFailed(str(fault)) from fault
-    return lambda name: frozenset(known[name].labels) if name in known else frozenset()
+    ours = {n for n, p in settings.providers.items() if p.api_key_env or p.api_key_envs}
+
+    def pinned(key: str | None, provider: str) -> Container[str]:
+        return virtual_keys.pinned(known.get(key or ""), ours=provider in ours)
+
+    return pinned
 
 
 def _written(sections: list[Section], args: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ import duckdb
 from analytics.prices import PriceBook
 from analytics.queries import Selection
 from analytics.simulation.recorded import Replayed, looks_at_bodies, replayed
-from analytics.simulation.replay import Pinned, Replay
+from analytics.simulation.replay import CHECKED, Pinned, Replay
 from analytics.simulation.warmup import look_back
 from analytics.windows import Window
 from proxy.rules.conditions import made_ready
@@ -50,7 +50,7 @@ def explained(
     book: PriceBook,
     exchange: dict[str, Any],
     decisions: Sequence[dict[str, Any]],
-    pinned: Pinned = lambda _: frozenset(),
+    pinned: Pinned = lambda *_: CHECKED,
 ) -> list[Explained]:
     """A line for each rule, in the order in which a call meets them."""
     replay, call = _then(con, rules, book, exchange, pinned)

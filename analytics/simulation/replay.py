@@ -60,7 +60,8 @@ SIMULATED = (
 )
 """Kinds of rules that are; the others are named as left out."""
 _NOTHING = Decimal(0)
-Pinned = Callable[[str | None], Container[str]]
+Pinned = Callable[[str | None, str], Container[str]]
+CHECKED = frozenset({"key"})
 Progress = Callable[[int, int], None]
 
 
@@ -87,7 +88,7 @@ class Replay:
     """One set of rules, and what it remembers on the way."""
 
     def __init__(
-        self, rules: Sequence[Rule], book: PriceBook, pinned: Pinned = lambda _: frozenset()
+        self, rules: Sequence[Rule], book: PriceBook, pinned: Pinned = lambda *_: CHECKED
     ) -> None:
         self.rules = [rule for rule in rules if rule.enabled]
         self.prices = Prices(book)

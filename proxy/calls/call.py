@@ -99,7 +99,7 @@ class Call(NamedTuple):
     trail: Trail
     key: str | None = None
     pinned: frozenset[str] = frozenset()
-    """Labels that are those of its key, which it cannot change."""
+    """What it cannot make up: the labels of its key, and the key (`key`) where anyone checks it."""
     model: str | None = None
     """Sent instead of the one asked for."""
     key_number: int = 0

@@ -153,6 +153,8 @@ class Slots:
 MOST_BUCKETS = 50_000
 """Of one rule; what comes beyond shares one bucket, and so cannot escape the limit."""
 OTHERS = "(others)"
+SWEEP_SECONDS = 10.0
+"""Between two sweeps, each of which looks at all buckets."""
 
 
 class Buckets:
@@ -160,6 +162,9 @@ class Buckets:
 
     def __init__(self) -> None:
         self._by_name: dict[str, Account] = {}
+        self._swept = float("-inf")
+        self.charged = False
+        """The past is in it."""
 
     def __iter__(self) -> Iterator[tuple[str, Account]]:
         return iter(self._by_name.items())
@@ -179,7 +184,10 @@ class Buckets:
         return self._by_name.setdefault(name, fresh)
 
     def _sweep(self, now: Now) -> None:
-        """Forget those that hold and use nothing."""
+        """Forget those that hold and use nothing, once in a while."""
+        if abs(now.monotonic - self._swept) < SWEEP_SECONDS:
+            return
+        self._swept = now.monotonic
         idle = [n for n, account in self._by_name.items() if not account.held + account.used(now)]
         for name in idle:
             del self._by_name[name]

@@ -12,7 +12,7 @@ from decimal import Decimal
 from proxy.calls.asked import Asked
 from proxy.limits.accounts import Now
 from proxy.limits.claims import (
-    EVERY_LABEL,
+    EVERYTHING,
     Claim,
     budget_meter,
     expected,
@@ -66,7 +66,7 @@ class Claiming:
 
     def _of_limits(self, call: Known, asked: Asked, now: Now) -> Iterator[Claim]:
         for ready in self._limits.all(call):
-            whose = whose_of(ready.does.per, call, EVERY_LABEL)
+            whose = whose_of(ready.does.per, call, EVERYTHING)
             for meter in self._bounds[ready.name]:
                 amount = 1
                 if meter.unit == "tokens":

@@ -6,6 +6,7 @@ Time is an argument.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -24,7 +25,9 @@ _INNER_OUTPUT = (("generationConfig", "maxOutputTokens"), ("inferenceConfig", "m
 _MAKES_NONE = ("embeddings", "rerank", "moderation", "count_tokens")
 """Operations (their beginning) that make no tokens."""
 _LABELS = {"user": "user_id", "feature": "feature"}
-EVERY_LABEL = frozenset(_LABELS.values())
+KEY = "key"
+"""Among what is believed: the credential itself."""
+EVERYTHING = frozenset({KEY, *_LABELS.values()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +69,9 @@ class Claim(NamedTuple):
         return self.meter.warn_at is not None and self.reaches(now) > self.meter.warn_at
 
     def wait(self, now: Now) -> float:
-        """Seconds until it may fit."""
+        """Seconds until it may fit; infinite where it never does."""
+        if self.amount > self.meter.most:
+            return math.inf
         return self.account.seconds_until(self.amount, self.meter.most, now)
 
     def share(self, now: Now) -> float:
@@ -79,7 +84,14 @@ class Claim(NamedTuple):
         what = f"${meter.most:f}" if meter.unit == "usd" else f"{meter.most} {meter.unit}"
         if meter.unit == "concurrent":
             what = f"{meter.most} calls at a time"
-        return f"{self.share(now):.0%} of {what} is used by {self.whose}"
+        used = f"{self.share(now):.0%} of {what} is used by {self.whose}"
+        if self.share(now) >= 1:
+            return used
+        if meter.unit == "tokens":
+            used += f", and this call may use {self.amount}"
+        elif meter.unit == "usd":
+            used += f", and this call may cost ${self.amount:.6f}"
+        return used
 
 
 def refused(claims: Sequence[Claim], now: Now) -> Claim | None:
@@ -89,7 +101,7 @@ def refused(claims: Sequence[Claim], now: Now) -> Claim | None:
 
 
 def limit_meters(memory: Memory, ready: Ready[Limit]) -> list[Meter]:
-    """What a limit bounds. A changed window counts anew."""
+    """What a limit bounds. A changed window has accounts of its own."""
     name, rule = ready.name, ready.does
     seconds = rule.window_seconds
     bounds = {"requests": rule.requests, "tokens": rule.tokens, "concurrent": rule.concurrent}
@@ -107,7 +119,7 @@ def limit_meters(memory: Memory, ready: Ready[Limit]) -> list[Meter]:
 
 
 def budget_meter(memory: Memory, ready: Ready[Budget]) -> Meter:
-    """The money of a budget. A changed period counts anew."""
+    """The money of a budget. A changed period has accounts of its own."""
     rule, zone = ready.does, ZoneInfo(ready.does.zone)
     return Meter(
         rule=ready.name,
@@ -121,14 +133,15 @@ def budget_meter(memory: Memory, ready: Ready[Budget]) -> Meter:
 
 
 def whose_of(per: str, known: Known, believed: Container[str]) -> str:
-    """The bucket of a call. Labels that anyone can send do not open buckets for money: where one
-    is not `believed`, the key's own bucket is used."""
+    """The bucket of a call. What anyone can send does not open buckets for money: where a label is
+    not `believed`, the key's own bucket is used, and where the key is not, one for all such calls.
+    """
     if per == "total":
         return "all"
     if per == "model":
         return known.model or "(none)"
-    if per == "key" or _LABELS[per] not in believed:
-        return f"key {known.key or '(none)'}"
+    if per == KEY or _LABELS[per] not in believed:
+        return f"key {(KEY in believed and known.key) or '(none)'}"
     return f"{per} {known.labels.get(_LABELS[per], '(none)')}"
 
 

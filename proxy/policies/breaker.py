@@ -7,6 +7,7 @@ leaves is no failure of the upstream, and no success.
 
 from __future__ import annotations
 
+import math
 import time
 
 from proxy.calls.call import Call, KnownOfCall, Next, Open, Reply
@@ -68,8 +69,11 @@ def _shut(call: Call, circuit: Circuit, name: str, now: float) -> Open:
     seconds = max(0.0, (circuit.open_until or now) - now)
     reason = f"{circuit.failure_rate:.0%} of its recent calls failed"
     call.decide("breaker", name, f"did not ask {call.upstream}", reason)
+    left = (
+        f"left alone for {math.ceil(seconds)} s more" if seconds else "being tried by other calls"
+    )
     return Open(
-        f"{call.upstream} fails too often and is left alone for {seconds:.0f} s more",
+        f"{call.upstream} fails too often and is {left}",
         seconds,
         circuit.failure_rate,
     )

@@ -86,7 +86,7 @@ class Chain:
         try:
             return await self._first(call)
         except Open as shut:
-            seconds = math.ceil(shut.seconds)
+            seconds = max(1, math.ceil(shut.seconds))
             raise Refusal(str(shut), 503, shut.error_type, retry_after=seconds) from shut
 
 

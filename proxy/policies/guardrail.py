@@ -8,8 +8,6 @@ is why the record opens here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 from proxy.calls.asked import Asked
 from proxy.calls.call import Call, KnownOfCall, Next, Reply
 from proxy.errors import Refusal
@@ -28,6 +26,9 @@ from proxy.screening.plan import Plan
 from proxy.screening.requests import reason_against
 from proxy.wire import coding
 
+MOST_PLANS = 256
+"""Sets of rules that concern a call together; callers choose labels, and so sets."""
+
 
 class GuardrailPolicy:
     """Looks through requests and answers."""
@@ -40,7 +41,6 @@ class GuardrailPolicy:
         self._plans: dict[tuple[str, ...], Plan] = {}
 
     async def __call__(self, call: Call, next_step: Next) -> Reply:
-        call = await _gathered(call)
         plan = self._plan(call)
         call = await self._request(call, plan)
         await call.open_record()
@@ -58,13 +58,15 @@ class GuardrailPolicy:
         names = tuple(guard.name for guard in guards)
         plan = self._plans.get(names)
         if plan is None:
+            if len(self._plans) >= MOST_PLANS:
+                self._plans.clear()
             plan = self._plans[names] = Plan(guards)
         return plan
 
     async def _request(self, call: Call, plan: Plan) -> Call:
         """The call as it goes on. Raises Refusal."""
         looks, plain = plan.request, _plain(call)
-        size = 0 if call.body.whole and call.body.length is None else call.body.length
+        size = len(call.body.data) if isinstance(call.body.data, bytes) else call.body.length
         if not looks or plain is None:
             if not looks and isinstance(call.body.data, bytes):
                 call.trail.changed(call.body.data)
@@ -126,25 +128,3 @@ def _with_body(call: Call, result: Screened) -> Call:
 def _with(call: Call, data: bytes) -> Call:
     asked = Asked(call.asked.head, data, call.admitted.labels)
     return call.but(body=Body(data, len(data)), asked=asked)
-
-
-async def _gathered(call: Call) -> Call:
-    """The call with its whole body, where that comes in pieces and is not too large."""
-    source = call.body.data
-    if isinstance(source, bytes) or call.body.length is not None:
-        return call
-    pieces: list[bytes] = []
-    total = 0
-    async for piece in source:
-        pieces.append(piece)
-        total += len(piece)
-        if total > MOST_BYTES:
-            return call.but(body=Body(_again(pieces, source), None))
-    return _with(call, b"".join(pieces))
-
-
-async def _again(pieces: list[bytes], source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
-    async for piece in source:
-        yield piece

@@ -80,9 +80,10 @@ class LimitPolicy:
 
 def _refusal(call: Call, over: Claim, now: Now) -> Refusal:
     meter = over.meter
-    seconds = max(1, math.ceil(over.wait(now)))
-    used = over.told(now)
+    wait, used = over.wait(now), over.told(now)
+    seconds = None if math.isinf(wait) else max(1, math.ceil(wait))
     call.decide("limit", meter.rule, "refused", used)
     kind = "budget_used_up" if meter.unit == "usd" else "limit_reached"
-    message = f"{meter.rule}: {used}. Try again in {seconds} s"
+    again = "That never fits" if seconds is None else f"Try again in {seconds} s"
+    message = f"{meter.rule}: {used}. {again}"
     return Refusal(message, 429, kind, retry_after=seconds)

@@ -33,9 +33,7 @@ def rule_faults(
             faults.append(f"{where}: rules[{others.index(rule.name)}] has this name. Use another.")
         faults += [f"{where}.when.{fault}" for fault in _unmeetable(rule.when, providers)]
         faults += [f"{where}.{fault}" for fault in _lost(rule, providers, keyless)]
-        used = rule.when.budget_used
-        if used is not None and used.budget not in {r.name for r in rules if r.budget}:
-            faults.append(f"{where}.when.budget_used: no budget is named {used.budget!r}.")
+        faults += [f"{where}.when.budget_used: {fault}" for fault in _unknown_budget(rules, rule)]
         if rule.enabled and (before := _shadowing(rules[:number], rule)):
             faults.append(
                 f"{where}: never acts, because {before.name} before it takes all its calls. "
@@ -53,6 +51,17 @@ def counting_faults(rules: Sequence[Rule], workers: int) -> list[str]:
         f"server.workers = {workers}: {counting[0].name} counts, and each worker would count for "
         "itself. Set server.workers = 1, or remove the rules that count."
     ]
+
+
+def _unknown_budget(rules: Sequence[Rule], rule: Rule) -> Iterator[str]:
+    """A share of a budget that no call can know."""
+    used = rule.when.budget_used
+    if used is None:
+        return
+    if used.budget not in {r.name for r in rules if r.budget and r.enabled}:
+        yield f"no budget in force is named {used.budget!r}."
+    if rule.guardrail is not None:
+        yield "guardrails come before budgets, and know of none. Leave it out."
 
 
 def _unmeetable(when: When, providers: Collection[str]) -> Iterator[str]:

@@ -173,6 +173,14 @@ def test_the_command_issues_lists_and_revokes(tmp_path: Path) -> None:
     assert meterline("keys", "--config", str(config), "list").stdout == ""
 
 
+def test_a_file_with_an_end_that_is_no_time_is_broken(tmp_path: Path) -> None:
+    for wrong in ("soon", "2026-01-01T00:00:00"):
+        path = tmp_path / FILE
+        path.write_bytes(orjson.dumps([{"name": "a", "digest": "d", "expires_at": wrong}]))
+        with pytest.raises(KeyFault, match="is no list of keys"):
+            read(path)
+
+
 def test_a_broken_file_of_keys_is_told_and_the_known_ones_stay(keyed: Keyed) -> None:
     proxy = keyed()
     secret = issue(known(proxy), "a")

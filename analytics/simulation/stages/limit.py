@@ -31,10 +31,10 @@ class LimitStage:
         budgets: Rules[Budget],
         memory: Memory,
         rates: RatesAt,
-        pinned: Callable[[str | None], Container[str]],
+        pinned: Callable[[str | None, str], Container[str]],
     ) -> None:
-        """`rates` has the prices of a moment; `pinned` the labels that a key's calls cannot
-        change."""
+        """`rates` has the prices of a moment; `pinned` what a key's calls to a provider
+        cannot make up."""
         self._claiming = Claiming(limits, budgets, memory)
         self._rates, self._pinned = rates, pinned
 
@@ -49,7 +49,7 @@ class LimitStage:
                 claim.account.add(amount, now)
 
     def begin(self, call: Replayed) -> None:
-        now, pinned = call.begins, self._pinned(call.key)
+        now, pinned = call.begins, self._pinned(call.key, call.provider)
         call.budgets = lambda name: self._claiming.share(name, call, pinned, now)
         try:
             claims = self._claims(call, now)
@@ -72,7 +72,7 @@ class LimitStage:
         settle([each for each in call.held if isinstance(each, Claim)], _amounts(used), now)
 
     def _claims(self, call: Replayed, now: Now) -> list[Claim]:
-        pinned, rates = self._pinned(call.key), self._rates(now)
+        pinned, rates = self._pinned(call.key, call.provider), self._rates(now)
         return self._claiming.claims(call, call.asked, pinned, rates, now)
 
 

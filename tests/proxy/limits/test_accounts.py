@@ -111,3 +111,17 @@ def test_buckets_are_bounded_and_none_escapes() -> None:
     later = at(200)
     assert buckets.of("fresh", Sliding(60.0), later).used(later) == 0
     assert len(list(buckets)) == 1
+
+
+def test_full_buckets_are_not_looked_through_for_each_call() -> None:
+    looked = []
+
+    class Counting(Sliding):
+        def used(self, now: Now) -> int:
+            looked.append(now)
+            return 1
+
+    buckets = Buckets()
+    for number in range(MOST_BUCKETS + 100):
+        buckets.of(f"user {number}", Counting(60.0), at(number / 10_000))
+    assert len(looked) <= MOST_BUCKETS

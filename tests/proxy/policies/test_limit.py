@@ -83,6 +83,46 @@ def test_what_a_call_allows_itself_is_held(ruled: Ruled) -> None:
     assert chat(proxy.port, max_completion_tokens=100).status == 200
 
 
+def test_what_never_fits_is_told_so_and_not_asked_to_come_back(ruled: Ruled) -> None:
+    proxy = ruled(rule("limit = { tokens = 1000 }"))
+    seen = chat(proxy.port, max_tokens=2000)
+    assert seen.values(b"retry-after") == []
+    assert "0% of 1000 tokens is used by all, and this call may use 20" in error(seen)
+    assert error(seen).endswith("That never fits")
+
+
+@pytest.mark.parametrize("junk", ["x-api-key", "authorization"])
+def test_a_budget_per_key_is_not_escaped_with_made_up_keys(
+    ruled: Ruled, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, junk: str
+) -> None:
+    """The provider looks at one credential only, or at none where the proxy adds its own."""
+    provider.script = OK
+    monkeypatch.setenv("OWN_KEY", "sk-own-0123456789")
+    own = {"base_url": provider.url, "api_key_env": "OWN_KEY"}
+    tables = {"providers.openai": own} if junk == "authorization" else {}
+    proxy = ruled(rule('budget = { per = "key", usd = 0.001 }'), tables=tables)
+
+    def call(number: int) -> int:
+        made_up = (junk, f"sk-made-up-{number}")
+        shown = [made_up] if tables else [made_up, ("Authorization", "Bearer sk-real-0123456789")]
+        return chat(proxy.port, fields=shown).status
+
+    assert [call(number) for number in range(3)] == [200, 429, 429]
+
+
+def test_a_body_of_unknown_size_meets_conditions_like_any_other(ruled: Ruled) -> None:
+    proxy = ruled(rule("limit = { requests = 1 }", when='when = { model = "gpt-4o*" }'))
+    body = b'{"model":"gpt-4o","messages":[]}'
+
+    def call() -> int:
+        with connect(proxy.port) as wire:
+            head = b"POST %b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            wire.send(head % CHAT.encode() + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+            return wire.answer("POST").status
+
+    assert [call() for _ in range(2)] == [200, 429]
+
+
 def test_calls_at_a_time_are_bounded_and_slots_come_back(
     ruled: Ruled, provider: FakeProvider
 ) -> None:

@@ -45,6 +45,21 @@ def test_rules_that_can_act_are_taken(text: str) -> None:
         (rules(f"{RETRY}\nbreaker = {{}}"), "it does 2 things (retry, breaker)"),
         (rules("retri = {}"), "rules[0].retri: unknown key. Did you mean retry?"),
         (rules("retry = { atempts = 2 }"), "rules[0].retry.atempts: unknown key. Did you mean att"),
+        (
+            rules(
+                "enabled = false\nbudget = { usd = 1 }",
+                f'when = {{ budget_used = {{ budget = "r0", over = 0.5 }} }}\n{RETRY}',
+            ),
+            "rules[1] (r1).when.budget_used: no budget in force is named 'r0'.",
+        ),
+        (
+            rules(
+                "budget = { usd = 1 }",
+                'when = { budget_used = { budget = "r0", over = 0.5 } }\n'
+                'guardrail = { secrets = "note" }',
+            ),
+            "rules[1] (r1).when.budget_used: guardrails come before budgets, and know of none.",
+        ),
         (rules("guardrail = {}"), "rules[0].guardrail: it guards nothing; give it secrets, pii, "),
         (
             rules('guardrail = { patterns = [{ name = "a", pattern = "a**(" }] }'),
