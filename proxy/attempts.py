@@ -18,7 +18,7 @@ from proxy.admission import cross_site
 from proxy.calls.call import Call, Reply
 from proxy.capture import Capture
 from proxy.deadlines import Deadlines
-from proxy.errors import AttemptFailed, Broken
+from proxy.errors import DEADLINE, AttemptFailed, Broken
 from proxy.journal.entries import AttemptMade
 from proxy.outgoing import Target
 from proxy.upstream import Endpoint, UpstreamClient, UpstreamReply, UpstreamRequest
@@ -80,7 +80,7 @@ class Attempts:
                     return await self._first_piece(endpoint, message, made)
             except TimeoutError:
                 late = f"no answer from {endpoint.name} in the time that the rules leave it"
-                raise Broken(late, "deadline", timed_out=True) from None
+                raise Broken(late, DEADLINE, timed_out=True) from None
 
     async def _first_piece(
         self, endpoint: Endpoint, message: UpstreamRequest, made: AttemptMade

@@ -12,6 +12,8 @@ import orjson
 
 Speech = Literal["openai", "anthropic", "gemini"]
 
+DEADLINE = "deadline"
+"""The error type of an attempt that had no more time by a rule."""
 _ANTHROPIC_TYPES = {
     400: "invalid_request_error",
     403: "permission_error",

@@ -13,10 +13,13 @@ import time
 from proxy.calls.call import Call, KnownOfCall, Next, Open, Reply
 from proxy.calls.tried import Tried, tried
 from proxy.circuit import Circuit, Passage
-from proxy.errors import AttemptFailed, Refusal
+from proxy.errors import DEADLINE, AttemptFailed, Refusal
 from proxy.memory import Memory
 from proxy.rules.choosing import Rules
 from proxy.rules.settings import Breaker
+
+LEAST_SECONDS = 1.0
+"""Who is given less by a rule's deadline, because others took the time, has not failed."""
 
 
 class BreakerPolicy:
@@ -44,9 +47,10 @@ class BreakerPolicy:
         if passage is Passage.PROBE:
             return await self._probe(call, next_step, ready.name, rule, circuit)
         result = await tried(call, next_step)
-        failed, wanted = _judged(rule, result)
-        opened = circuit.ended(rule, time.monotonic(), failed=failed, wanted=wanted)
-        if opened:
+        ended = time.monotonic()
+        failed = _judged(rule, result, ended - now)
+        wanted = result.wanted_seconds if failed else None
+        if failed is not None and circuit.ended(rule, ended, failed=failed, wanted=wanted):
             count = f"{circuit.failures} of {len(circuit.recent)} calls failed"
             call.decide("breaker", ready.name, f"opened {call.upstream}", count)
         return result.give()
@@ -55,12 +59,15 @@ class BreakerPolicy:
         self, call: Call, next_step: Next, name: str, rule: Breaker, circuit: Circuit
     ) -> Reply:
         circuit.probing += 1
+        begun = time.monotonic()
         try:
             result = await tried(call, next_step)
         finally:
             circuit.probing -= 1
-        failed, wanted = _judged(rule, result)
-        if circuit.probe_ended(rule, time.monotonic(), failed=failed, wanted=wanted):
+        ended = time.monotonic()
+        failed = _judged(rule, result, ended - begun)
+        wanted = result.wanted_seconds if failed else None
+        if failed is not None and circuit.probe_ended(rule, ended, failed=failed, wanted=wanted):
             call.decide("breaker", name, f"closed {call.upstream}", "its probes succeeded")
         return result.give()
 
@@ -79,9 +86,11 @@ def _shut(call: Call, circuit: Circuit, name: str, now: float) -> Open:
     )
 
 
-def _judged(rule: Breaker, result: Tried) -> tuple[bool, float | None]:
-    """Whether it is a failure of the upstream, and the Retry-After."""
+def _judged(rule: Breaker, result: Tried, lasted: float) -> bool | None:
+    """Whether it is a failure of the upstream; None where it says nothing of it."""
     what = result.what
-    if isinstance(what, AttemptFailed):
-        return not isinstance(what.__cause__, Refusal), None  # else the client's body was bad
-    return what in rule.on, result.wanted_seconds if what in rule.on else None
+    if not isinstance(what, AttemptFailed):
+        return what in rule.on
+    if isinstance(what.__cause__, Refusal):  # the client's body was bad
+        return None
+    return None if what.error_type == DEADLINE and lasted < LEAST_SECONDS else True

@@ -142,3 +142,14 @@ def test_a_retry_does_not_wait_for_an_open_circuit(ruled: Ruled, provider: FakeP
     assert seen.status == 503
     assert len(provider.requests) == 4
     assert b"upstream_open" in seen.body
+
+
+def test_who_is_given_no_time_by_a_rule_has_not_failed(
+    ruled: Ruled, provider: FakeProvider
+) -> None:
+    provider.script = lambda _wire, _message: None
+    rest = '[[rules]]\nname = "rest"\nbreaker = { minimum = 1, open_seconds = 600 }\n'
+    short = '[[rules]]\nname = "short"\nfallback = { to = ["azure"], patience_seconds = 0.1 }'
+    proxy = ruled(rest + short)
+    assert [chat(proxy.port).status for _ in range(2)] == [504, 504]
+    assert len(provider.requests) == 4, "no circuit is open"

@@ -252,3 +252,14 @@ def test_a_demo_model_stands_in_for_one_that_is_overloaded(ruled: Ruled, demo: P
 def test_decisions(what: int | AttemptFailed, changed: dict, expected: bool) -> None:
     given = {"whole": True, "idempotent": False, "operation": "chat", **changed}
     assert decide(Fallback(to=("a",)), what, **given) is expected
+
+
+def test_a_key_in_a_subprotocols_name_stays_with_its_provider(
+    fallen: Callable, provider: FakeProvider, second: FakeProvider
+) -> None:
+    provider.script, second.script = answering(BUSY), answering(OK)
+    proxy = fallen(ELSEWHERE.replace("second/llama-3.3", "second"))
+    shown = ("Sec-WebSocket-Protocol", "realtime, openai-insecure-api-key.sk-client-0123456789")
+    chat(proxy.port, fields=[shown])
+    assert provider.requests[0].value(b"sec-websocket-protocol") == shown[1].encode()
+    assert second.requests[0].value(b"sec-websocket-protocol") == b"realtime"
