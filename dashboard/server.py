@@ -58,10 +58,11 @@ class Guarded:
         if not (self._is_ours(scope) and self._is_from_here(scope)):
             await _refuse(scope, send)
             return
-        scope = _without(scope, b"origin")  # Streamlit would look up this machine's addresses
         if scope["type"] == "websocket":
-            await self._app(scope, receive, send)
-        elif _wants_page(scope):
+            await self._app(_of_one_host(scope), receive, send)
+            return
+        scope = _without(scope, b"origin")  # Streamlit would look up this machine's addresses
+        if _wants_page(scope):
             await self._app(_plain(scope), receive, _Page(send))
         else:
             await self._app(scope, receive, _with_headers(send))
@@ -113,6 +114,16 @@ def _plain(scope: Scope) -> Scope:
     """The same request, for a whole answer without compression."""
     unwanted = (b"accept-encoding", b"if-none-match", b"if-modified-since", b"range")
     return _without(scope, *unwanted)
+
+
+def _of_one_host(scope: Scope) -> Scope:
+    """Asked at the address of the page that asks: Streamlit takes a login only from there, and
+    looks up this machine's addresses where the two differ."""
+    pages = [urlsplit(value).netloc for name, value in scope["headers"] if name == b"origin"]
+    if not pages:
+        return scope
+    kept = _without(scope, b"host")
+    return {**kept, "headers": [*kept["headers"], (b"host", pages[0])]}
 
 
 def _without(scope: Scope, *names: bytes) -> Scope:

@@ -90,7 +90,7 @@ def test_from_the_overview_to_the_very_prompt(view: Watched) -> None:
     rows.click(position={"x": 260, "y": 52})
     page.wait_for_url("**/exchange?id=**")
     view.shows("What it cost")
-    assert page.get_by_test_id("stChatMessage").count() >= 1
+    expect(page.get_by_test_id("stChatMessage").first).to_be_visible()
     page.get_by_role("button", name="Requests").click()
     page.wait_for_url("**/requests?last=30d&feature=**")
 

@@ -77,15 +77,28 @@ def test_own_pages_and_those_of_a_proxy_in_front_may_ask(origin: bytes | None) -
     assert exchange(guarded, b"127.0.0.1:8501", origin=origin)[0]["status"] == 200
 
 
-def test_origin_ends_here() -> None:
-    """Streamlit would ask another machine for the address of this one, to compare."""
-    seen: list[Scope] = []
+@pytest.mark.parametrize("origin", [b"http://127.0.0.1:8501", b"https://dash.example.com"])
+def test_streamlit_sees_the_host_that_the_page_is_of(origin: bytes) -> None:
+    seen: list[Any] = []
 
-    async def app(scope: Scope, _: Receive, send: Send) -> None:
+    async def app(scope: Any, _: Any, send: Any) -> None:
         seen.append(scope)
-        await answering(b"text/css", b"a" * 20)(scope, _, send)
+        await send({"type": "websocket.close", "code": 1000})
 
-    exchange(Guarded(app), b"127.0.0.1:8501", "websocket", origin=b"http://127.0.0.1:8501")
+    guarded = Guarded(app, fronts=["dash.example.com"])
+    exchange(guarded, b"127.0.0.1:8501", "websocket", origin=origin)
+    named = [value for name, value in seen[0]["headers"] if name == b"host"]
+    assert named == [origin.partition(b"//")[2]]
+
+
+def test_origin_of_other_requests_ends_here() -> None:
+    seen: list[Any] = []
+
+    async def app(scope: Any, _: Any, send: Any) -> None:
+        seen.append(scope)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    exchange(Guarded(app), b"127.0.0.1:8501", origin=b"http://127.0.0.1:8501")
     assert b"origin" not in dict(seen[0]["headers"])
 
 

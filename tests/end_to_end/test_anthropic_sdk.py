@@ -182,7 +182,7 @@ SCENARIOS = {
     "closed by the client": Scenario(
         call=lambda c: say(c, stream=True, **fault("drip=0.03")),
         stop_after=8,
-        row={**MESSAGES, **PARTIAL, "outcome": "client_disconnected"},
+        row={**MESSAGES, **ESTIMATED, "outcome": "client_disconnected"},
     ),
     "error in the stream": Scenario(
         call=lambda c: say(c, stream=True, **fault("error-in-stream=4")),
@@ -194,7 +194,8 @@ SCENARIOS = {
         },
     ),
     "stream cut off": Scenario(
-        call=lambda c: say(c, stream=True, **fault("cut=8")), row={**MESSAGES, **CUT_OFF, **PARTIAL}
+        call=lambda c: say(c, stream=True, **fault("cut=8")),
+        row={**MESSAGES, **CUT_OFF, **ESTIMATED},
     ),
     "answer cut off": Scenario(
         call=lambda c: say(c, **fault("cut")),

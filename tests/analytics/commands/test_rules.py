@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -145,10 +145,11 @@ def test_simulate_says_what_would_have_been_saved(
 def test_simulate_counts_what_was_spent_before_its_window(
     run: Run, post: Post, settings: Settings
 ) -> None:
-    early = NOW - timedelta(minutes=5)
-    post(*(gpt_4o(started_at=early) for _ in range(8)), gpt_4o(), gpt_4o())
+    begun = datetime.now(UTC)  # the window is counted from then on, too
+    early = begun - timedelta(minutes=10)
+    post(*(gpt_4o(started_at=early) for _ in range(8)), *[gpt_4o(started_at=begun)] * 2)
     tried = ruled(settings, BUDGET)
-    ran = run("rules", "simulate", "--last", "2m", "--format", "json", settings=tried)
+    ran = run("rules", "simulate", "--last", "5m", "--format", "json", settings=tried)
     (row,) = json.loads(ran.out)["rules"]
     assert (row["effect"], row["exchanges"]) == ("blocked", 2)
 
