@@ -17,7 +17,7 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 
 from tests.fuzz import copies, promises
 
-_EXAMPLES = 5_000
+_EXAMPLES = 1_000
 """So many a round: Hypothesis remembers what it has tried, and its memory is bounded so."""
 
 

@@ -45,7 +45,8 @@ def nothing_raises_and_splitting_changes_nothing(counted: Counted, damaged: Dama
         answer = copies.coded(answer, damaged.coding)
     whole = _read(counted, damaged, answer, headers)
     _use(whole)
-    _use(_read(counted, damaged, answer[: damaged.cut], headers))
+    for cut in _cuts(damaged.cut, answer):
+        _use(_read(counted, damaged, answer[:cut], headers))
     gapped = answer[: damaged.cut] + answer[damaged.resume :]
     _use(_read(counted, damaged, gapped, headers, min(damaged.cut, len(gapped))))
     if not damaged.coding and whole.reply is not None:
@@ -58,12 +59,17 @@ def a_cut_copy_has_the_numbers_of_the_whole_or_none(counted: Counted, damaged: D
     """For answers as they were sent."""
     headers, answer = damaged.said.headers, damaged.said.answer
     whole = _numbers(_read(counted, damaged, answer, headers))
-    for cut in {damaged.cut, damaged.resume}:
+    for cut in _cuts(damaged.cut, answer):
         part = _numbers(_read(counted, damaged, answer[:cut], headers))
         _agrees(part, whole, f"cut at {cut}")
     gapped = answer[: damaged.cut] + answer[damaged.resume :]
     part = _numbers(_read(counted, damaged, gapped, headers, damaged.cut))
     _agrees(part, whole, f"without {damaged.cut} to {damaged.resume}")
+
+
+def _cuts(drawn: int, answer: bytes) -> set[int]:
+    """Where the answer is cut: wherever was drawn, and at every tenth of its length."""
+    return {drawn, *(len(answer) * tenth // 10 for tenth in range(10))}
 
 
 def _agrees(part: dict[str, Any], whole: dict[str, Any], where: str) -> None:
