@@ -1,13 +1,13 @@
 """The relay: one client call, from its head to the end of its answer.
 
 Owns the order of things: admit, open the record, attempt, pass on piece by piece, close the
-record, and only then let the client see the end. Refuses to read what it passes on.
+record, and only then let the client see the end. Refuses to read what it passes on. What it says
+itself is in own_answers.py.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 import socket
 import struct
 import time
@@ -17,7 +17,7 @@ from functools import partial
 from aiohttp import HttpVersion10, web
 from aiohttp.web_request import BaseRequest
 
-from proxy import exchange_id, headers, labels, outgoing, request_body, websocket
+from proxy import exchange_id, headers, labels, outgoing, own_answers, request_body, websocket
 from proxy.admission import Admitted, Head, admit, read_head
 from proxy.attempts import Attempts, FindTarget
 from proxy.calls.asked import Asked
@@ -25,14 +25,13 @@ from proxy.calls.call import Call, Reply
 from proxy.capture import Capture, Outcome
 from proxy.config import Settings
 from proxy.credentials import KeyHash, credential, mask_target
-from proxy.errors import AnswerRefused, AttemptFailed, Broken, Refusal, body
+from proxy.errors import AnswerRefused, AttemptFailed, Broken, Refusal
 from proxy.journal import Opened
-from proxy.journal.entries import Headers
 from proxy.own import Tally
 from proxy.providers import BEARER, BUILT_IN
 from proxy.recorder import Recorder
 from proxy.request_body import Body
-from proxy.response import RelayedResponse, whole
+from proxy.response import RelayedResponse
 from proxy.ruling import Ruling
 from proxy.stream_usage import UsageFilter
 from proxy.upstream import UpstreamReply
@@ -82,7 +81,9 @@ class Relay:
             key = self._key_ring.find(head.credential)
             admitted = admit(head, self._own_credentials, key)
         except Refusal as refusal:
-            return await self._refused(self._capture(request, head, None, started), head, refusal)
+            return await own_answers.refused(
+                self._capture(request, head, None, started), head, refusal
+            )
         else:
             capture = self._capture(request, head, admitted, started)
             return await self._relay(request, head, admitted, capture, started)
@@ -168,16 +169,16 @@ class Relay:
             else:
                 reply = await chain(self._call(head, admitted, upload, capture, hide is not None))
         except Refusal as refusal:
-            return await self._refused(capture, head, refusal)
+            return await own_answers.refused(capture, head, refusal)
         except AttemptFailed as failure:
             if isinstance(failure.__cause__, Refusal):
-                return await self._refused(capture, head, failure.__cause__)
-            return await self._failed(capture, head, failure)
+                return await own_answers.refused(capture, head, failure.__cause__)
+            return await own_answers.failed(capture, head, failure)
         except asyncio.CancelledError:
             capture.close_now(Outcome(outcome=self._why_cancelled()))
             raise
         except Exception as fault:
-            return await self._failed(capture, head, self._own_fault(fault))
+            return await own_answers.failed(capture, head, self._own_fault(fault))
         try:
             if reply.upgraded and isinstance(session := reply.origin, UpstreamReply):
                 return await websocket.tunnel(request, session, capture)
@@ -232,7 +233,7 @@ class Relay:
         failed = reply.status >= 400
         capture.keep_answer_whole = failed
         end = Outcome(
-            outcome=_outcome(reply),
+            outcome=own_answers.outcome(reply),
             status=reply.status,
             headers=fields.journaled,
         )
@@ -254,12 +255,12 @@ class Relay:
             capture.close_now(end)
             raise
         except AnswerRefused as refusal:  # the stream's last words say so already
-            await capture.close(_refused(refusal, end.headers))
+            await capture.close(own_answers.refusal_told(refusal, end.headers))
             await response.write_eof()
             return response
         except Exception as fault:
             failure = fault if isinstance(fault, Broken) else self._own_fault(fault)
-            await capture.close(_with_failure(end, failure))
+            await capture.close(own_answers.failure_told(end, failure))
             _cut_off(request, framed=response.framed)
             return response
         await capture.close(end)
@@ -273,57 +274,6 @@ class Relay:
 
     def _why_cancelled(self) -> str:
         return "interrupted" if self.ending else "client_disconnected"
-
-    async def _refused(self, capture: Capture, head: Head, refusal: Refusal) -> web.StreamResponse:
-        wait = refusal.retry_after
-        if isinstance(refusal, AnswerRefused):
-            if refusal.kept:
-                capture.received(refusal.kept)
-            fields = headers.journaled(refusal.fields)
-            await capture.close(_refused(refusal, fields))
-        else:
-            await capture.close(_refused(refusal))
-        answer = body(head.speech, refusal.status, refusal.error_type, str(refusal))
-        return whole(
-            refusal.status,
-            answer,
-            "application/json",
-            exchange_id=capture.exchange_id,
-            close=True,
-            fields=[] if wait is None else [(b"Retry-After", b"%d" % math.ceil(wait))],
-        )
-
-    async def _failed(
-        self, capture: Capture, head: Head, failure: AttemptFailed
-    ) -> web.StreamResponse:
-        await capture.close(_with_failure(Outcome(outcome=""), failure))
-        status = 504 if failure.timed_out else 502
-        answer = body(head.speech, status, failure.error_type, str(failure))
-        return whole(status, answer, "application/json", exchange_id=capture.exchange_id)
-
-
-def _outcome(reply: Reply) -> str:
-    if reply.cached:
-        return "cached"
-    return "provider_error" if reply.status >= 400 else "completed"
-
-
-def _refused(refusal: Refusal, fields: Headers | None = None) -> Outcome:
-    """Of an answer that was refused the record has the provider's status: it is billed."""
-    answered = refusal.answered if isinstance(refusal, AnswerRefused) else refusal.status
-    return Outcome(
-        outcome="refused",
-        status=answered,
-        headers=fields or [],
-        error_type=refusal.error_type,
-        error_message=str(refusal),
-    )
-
-
-def _with_failure(end: Outcome, failure: AttemptFailed) -> Outcome:
-    end.outcome = "timed_out" if failure.timed_out else "upstream_failed"
-    end.error_type, end.error_message = failure.error_type, str(failure)
-    return end
 
 
 def _cut_off(request: BaseRequest, *, framed: bool) -> None:
