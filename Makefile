@@ -52,11 +52,11 @@ help:  ## this list
 
 $(RUNNABLE): requirements.txt pyproject.toml | .venv/bin/python
 	@echo "Installing Meterline into .venv (once, about half a minute)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(DEVELOPED): requirements-dev.txt $(RUNNABLE)
 	@echo "Installing what the tests need into .venv (once)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.txt
 	@touch $@
