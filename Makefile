@@ -14,7 +14,7 @@ demo: $(RUNNABLE)  ## the same with live synthetic traffic, no key needed
 	@exec $(BIN)/meterline demo
 
 test: $(DEVELOPED)  ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 check: style test  ## style, types, docs and tests
 

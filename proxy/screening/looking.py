@@ -17,7 +17,7 @@ from proxy.screening.screen import Screen, Wanted
 
 MOST_BYTES = 16 << 20
 """Larger bodies are not looked through."""
-APART_BYTES = 256 << 10
+APART_BYTES = 64 << 10
 """Larger bodies are looked through in a thread, so that other calls go on."""
 _DONE = {"note": "noted", "mask": "masked", "refuse": "refused"}
 UNREAD = "cannot_be_screened"
