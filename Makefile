@@ -7,7 +7,7 @@ DEVELOPED := .venv/.developed
 
 .PHONY: run demo test check style bench screenshots pictures lock clean help
 
-run: $(RUNNABLE)  ## the proxy and the poster; Ctrl-C ends both
+run: $(RUNNABLE)  ## the proxy, the poster and the dashboard; Ctrl-C ends all
 	@exec $(BIN)/meterline up
 
 demo: $(RUNNABLE)  ## the same with live synthetic traffic, no key needed

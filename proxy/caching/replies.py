@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from proxy.caching.answers import Answer
 from proxy.calls.call import Reply
+from proxy.calls.passed import PassedReply
 from proxy.headers import RawHeaders
 
 BREATH_PIECES = 64
@@ -64,38 +65,16 @@ class ReplayedReply:
         return self._answer.body[ends[number - 1] if number else 0 : ends[number]]
 
 
-class CollectedReply:
+class CollectedReply(PassedReply):
     """Passes on an inner reply, and tells its pieces once it is whole. What ends before is not
     told."""
 
-    cached = False
-
     def __init__(self, inner: Reply, collected: Collected, limit_bytes: int) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._collected: Collected | None = collected
         self._limit_bytes = limit_bytes
         self._pieces: list[bytes] = []
         self._bytes = 0
-        self.status = inner.status
-        self.reason = inner.reason
-        self.headers = inner.headers
-        self.upgraded = inner.upgraded
-
-    @property
-    def origin(self) -> Reply:
-        return self._inner.origin
-
-    @property
-    def begun(self) -> bool:
-        return self._inner.begun
-
-    @property
-    def complete(self) -> bool:
-        return self._inner.complete
-
-    @property
-    def first(self) -> bytes:
-        return self._inner.first
 
     async def read(self) -> bytes:
         piece = await self._inner.read()

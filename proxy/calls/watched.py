@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from proxy.body_copy import BodyCopy
 from proxy.calls.call import Reply
+from proxy.calls.passed import PassedReply
 from proxy.headers import RawHeaders
 from proxy.reading import Copied
 
@@ -17,40 +18,19 @@ Ended = Callable[[Copied, bool], None]
 """Told the copy, and whether the answer is whole."""
 
 
-class WatchedReply:
+class WatchedReply(PassedReply):
     """Passes on an inner reply."""
-
-    __slots__ = ("_copy", "_ended", "_inner", "cached", "headers", "reason", "status", "upgraded")
 
     def __init__(
         self, inner: Reply, ended: Ended, *, copied: bool = True, more: RawHeaders = ()
     ) -> None:
         """`copied`: the end is told with a copy, else with none; `more` header fields go to the
         client."""
-        self._inner = inner
+        super().__init__(inner)
         self._ended: Ended | None = ended
         self._copy = BodyCopy(COPY_BYTES) if copied else None
-        self.status = inner.status
-        self.reason = inner.reason
-        self.headers = [*inner.headers, *more] if more else inner.headers
-        self.upgraded = inner.upgraded
-        self.cached = inner.cached
-
-    @property
-    def origin(self) -> Reply:
-        return self._inner.origin
-
-    @property
-    def begun(self) -> bool:
-        return self._inner.begun
-
-    @property
-    def complete(self) -> bool:
-        return self._inner.complete
-
-    @property
-    def first(self) -> bytes:
-        return self._inner.first
+        if more:
+            self.headers = [*inner.headers, *more]
 
     async def read(self) -> bytes:
         piece = await self._inner.read()

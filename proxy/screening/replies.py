@@ -13,6 +13,7 @@ import orjson
 
 from proxy import errors
 from proxy.calls.call import Call, Reply
+from proxy.calls.passed import PassedReply
 from proxy.errors import AnswerRefused, Speech
 from proxy.headers import RawHeaders, kind, text
 from proxy.screening.bodies import Seen
@@ -54,43 +55,7 @@ def without(fields: RawHeaders, *names: str) -> list[tuple[bytes, bytes]]:
     return [each for each in fields if kind(each[0]).name not in names]
 
 
-class _Passed:
-    """What is the same of every reply here."""
-
-    cached: bool
-
-    def __init__(self, inner: Reply) -> None:
-        self._inner = inner
-        self.status = inner.status
-        self.reason = inner.reason
-        self.headers = inner.headers
-        self.upgraded = inner.upgraded
-        self.cached = inner.cached
-
-    @property
-    def origin(self) -> Reply:
-        return self._inner.origin
-
-    @property
-    def begun(self) -> bool:
-        return self._inner.begun
-
-    @property
-    def complete(self) -> bool:
-        return self._inner.complete
-
-    @property
-    def first(self) -> bytes:
-        return self._inner.first
-
-    async def read(self) -> bytes:
-        return await self._inner.read()
-
-    def close(self) -> None:
-        self._inner.close()
-
-
-class WholeReply(_Passed):
+class WholeReply(PassedReply):
     """An answer that was read and is given with another body."""
 
     def __init__(self, inner: Reply, body: bytes) -> None:
@@ -117,7 +82,7 @@ class WholeReply(_Passed):
         return body or b""
 
 
-class ScreenedStream(_Passed):
+class ScreenedStream(PassedReply):
     """A stream that is looked through on its way. `holds`: the client gets what is settled and
     masked; else it gets what came."""
 

@@ -6,7 +6,7 @@ events. Refuses to interpret either.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from proxy.facts import ReplyFacts
 from proxy.wire import sse
 from proxy.wire.decode import loads, starts_json
 from proxy.wire.partial import head_members, tail_levels
+from proxy.wire.skim import events_with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,11 @@ class Copy:
         for text in self.streams():
             yield from text.split(b"\n\n")
 
+    def telling(self, keys: Sequence[bytes]) -> Iterator[bytes]:
+        """The events with one of these keys, each as a block of lines."""
+        for text in self.streams():
+            yield from events_with(text, keys=keys)
+
     def torn(self) -> list[dict[str, Any]]:
         """The levels, as of `tail_levels`, of the event whose beginning the last gap took."""
         if not self.has_gap:
@@ -111,6 +117,18 @@ class CopyReader:
             return self.interpret(copy)
         except Exception as fault:  # a reader's fault must not reach traffic or stop the poster
             return ReplyFacts(parse_error=f"reader failed: {type(fault).__name__}: {fault}"[:200])
+
+
+def heard(blocks: Iterable[bytes], hear: Callable[[Any], object]) -> int:
+    """Give each document in these blocks to `hear`. How many blocks could not be read; the last one
+    is not counted: it was cut with the stream."""
+    unreadable, block = 0, b""
+    for block in blocks:
+        found, whole = documents(block)
+        unreadable += not whole
+        for document in found:
+            hear(document)
+    return unreadable - (unreadable > 0 and not documents(block)[1])
 
 
 def documents(block: bytes) -> tuple[list[Any], bool]:

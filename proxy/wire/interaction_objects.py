@@ -12,12 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from proxy.facts import ReplyFacts, ReplyHead, Usage
-from proxy.wire.copies import Copy, documents
+from proxy.wire.copies import Copy, documents, heard
 from proxy.wire.counts import count
 from proxy.wire.errors import error_facts, error_in, refusal_in
 from proxy.wire.gemini_answer import billed_searches
 from proxy.wire.gemini_usage import interaction_usage
-from proxy.wire.skim import events_with
 from proxy.wire.words import plain, word
 
 _UNFINISHED = ("queued", "in_progress")
@@ -52,16 +51,7 @@ def read_interaction(copy: Copy, head: ReplyHead) -> ReplyFacts:
 
 
 def _read_stream(copy: Copy, answer: _Answer) -> str | None:
-    unreadable = 0
-    block = b""
-    for text in copy.streams():
-        for block in events_with(text, keys=_TELLING):
-            found, whole = documents(block)
-            unreadable += not whole
-            for event in found:
-                answer.hear(event)
-    if unreadable and not documents(block)[1]:
-        unreadable -= 1  # the last one was cut with the stream
+    unreadable = heard(copy.telling(_TELLING), answer.hear)
     if not answer.has_ended:
         _hear_torn(copy, answer)
     answer.all_seen = answer.begun and not (unreadable or copy.has_gap)

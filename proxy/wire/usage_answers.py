@@ -6,14 +6,12 @@ usage; each dialect knows what its counts are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from proxy.facts import ReplyFacts, ReplyHead, Usage
-from proxy.wire.copies import Copy, documents
+from proxy.wire.copies import Copy, heard
 from proxy.wire.errors import error_facts, error_in, refusal_in
-from proxy.wire.skim import events_with
 from proxy.wire.words import word
 
 _TELLING = (b'"usage"', b'"error"')
@@ -78,20 +76,8 @@ def read_usage_answer(copy: Copy, head: ReplyHead) -> UsageAnswer:
 
 
 def _hear_stream(copy: Copy, answer: UsageAnswer) -> None:
-    unreadable, block = 0, b""
-    for block in _telling(copy):
-        found, whole = documents(block)
-        unreadable += not whole
-        for event in found:
-            answer.hear(event)
-    if unreadable and not documents(block)[1]:
-        unreadable -= 1  # the last one was cut with the stream
+    unreadable = heard(copy.telling(_TELLING), answer.hear)
     if answer.members.get("usage") is None:
         for event in copy.torn()[:1]:
             answer.hear(event)
     answer.parse_error = f"{unreadable} unreadable events" if unreadable else None
-
-
-def _telling(copy: Copy) -> Iterator[bytes]:
-    for text in copy.streams():
-        yield from events_with(text, keys=_TELLING)
