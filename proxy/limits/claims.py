@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from proxy.calls.asked import Asked
@@ -21,7 +21,15 @@ from proxy.rules.conditions import Known
 from proxy.rules.settings import Budget, Limit
 
 _OUTPUT_MEMBERS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
-_INNER_OUTPUT = (("generationConfig", "maxOutputTokens"), ("inferenceConfig", "maxTokens"))
+_INNER_OUTPUT = (
+    ("generationConfig", "maxOutputTokens"),
+    ("generation_config", "max_output_tokens"),
+    ("inferenceConfig", "maxTokens"),
+    ("options", "num_predict"),
+)
+_CHOICES = ("n", "best_of")
+_INNER_CHOICES = (("generationConfig", "candidateCount"), ("generation_config", "candidate_count"))
+_MOST = 1 << 31
 _MAKES_NONE = ("embeddings", "rerank", "moderation", "count_tokens")
 """Operations (their beginning) that make no tokens."""
 _LABELS = {"user": "user_id", "feature": "feature"}
@@ -150,22 +158,43 @@ def expected(asked: Asked, output_tokens: int) -> tuple[int, int]:
     operation = asked.operation
     if operation is None or operation.startswith(_MAKES_NONE):
         return asked.roughly, 0
-    document = asked.document
-    said, choices = allowed_output(document), document.get("n")
+    said = allowed_output(asked.document)
     made = output_tokens if said is None else said
-    return asked.roughly, made * choices if _counts(choices) else made
+    return asked.roughly, made * wanted_answers(asked.document)
+
+
+def wanted_answers(document: dict[str, Any]) -> int:
+    """How many answers a request asks for: the provider makes and bills each, also those of
+    `best_of` that it does not send."""
+    found = [_number(document.get(name)) for name in _CHOICES]
+    for outer, inner in _INNER_CHOICES:
+        if isinstance(members := document.get(outer), dict):
+            found.append(_number(members.get(inner)))
+    most = max((value for value in found if value is not None), default=1)
+    prompts = document.get("prompt")  # of completions: each string, or list of tokens, is one
+    if isinstance(prompts, list) and prompts and not isinstance(prompts[0], int):
+        most *= len(prompts)
+    return most
 
 
 def allowed_output(document: dict[str, Any]) -> int | None:
+    """How long an answer may be, in tokens; None where the request does not say it."""
     for name in _OUTPUT_MEMBERS:
-        if _counts(value := document.get(name)):
+        if (value := _number(document.get(name))) is not None:
             return value
     for outer, inner in _INNER_OUTPUT:
         members = document.get(outer)
-        if isinstance(members, dict) and _counts(value := members.get(inner)):
+        if isinstance(members, dict) and (value := _number(members.get(inner))) is not None:
             return value
     return None
 
 
-def _counts(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+def _number(value: Any) -> int | None:
+    """A number above nought; Google takes it in quotes and with a point, too."""
+    if type(value) is int:
+        return value if value > 0 else None
+    try:
+        number = float(value) if isinstance(value, str | float) else 0.0
+    except ValueError:
+        return None
+    return int(number) if 0 < number < _MOST and number.is_integer() else None

@@ -16,6 +16,8 @@ from proxy.calls.asked import COMMON, Asked
 from proxy.calls.call import Reply
 from proxy.reading import Copied
 
+_MAKES_NONE = "openai_embeddings"
+"""The dialect without output; where others do not tell it, their words have to be counted."""
 _LAST_EVENTS = 4
 """The usage of a stream is in one of the last events."""
 _IN = frozenset({"cached_tokens"})
@@ -54,7 +56,8 @@ def read(asked: Asked, reply: Reply, copy: Copied) -> PlainUsage | None:
     answer = _object(copy.data)
     if answer is None and copy.data.startswith((b"data:", b"event:", b":")):
         answer = _last_answer(copy.data)
-    return _plain(answer) if answer is not None else None
+    made = 0 if asked.dialect.name == _MAKES_NONE else None
+    return _plain(answer, made) if answer is not None else None
 
 
 def _last_answer(stream: bytes) -> dict[str, Any] | None:
@@ -82,14 +85,16 @@ def _object(data: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _plain(answer: dict[str, Any]) -> PlainUsage | None:
+def _plain(answer: dict[str, Any], made: Any) -> PlainUsage | None:
+    """`made`: tokens out where the usage does not tell of them."""
     usage, model = answer.get("usage"), answer.get("model")
     if not isinstance(usage, dict) or answer.get("error"):
         return None
     if any(value and name not in _KNOWN for name, value in usage.items()):
         return None
     given = _either(usage, "prompt_tokens", "input_tokens")
-    made = _either(usage, "completion_tokens", "output_tokens") or 0
+    said = _either(usage, "completion_tokens", "output_tokens")
+    made = made if said is None else said
     cached = _part(_either(usage, "prompt_tokens_details", "input_tokens_details"), _IN)
     reasoning = _part(_either(usage, "completion_tokens_details", "output_tokens_details"), _OUT)
     if not _count(given) or not _count(made) or cached is None or reasoning is None:

@@ -98,6 +98,13 @@ def test_the_same_of_streams(found: list[dict[str, Any] | None], done: bool) -> 
     assert plain is None or agree(plain, read)
 
 
+def test_an_output_that_nobody_counted_is_left_to_the_dialect() -> None:
+    usage = {"prompt_tokens": 7, "total_tokens": 7}
+    answer = orjson.dumps({"model": "m", "choices": [], "usage": usage})
+    assert both(asked(), answer)[0] is None
+    assert both(asked("/v1/embeddings"), answer)[0] == ("m", 7, 0, 0, 0)
+
+
 EVENTS = [(b"content-type", b"text/event-stream")]
 USAGE = {
     "prompt_tokens": 1200,

@@ -83,6 +83,22 @@ def test_what_a_call_allows_itself_is_held(ruled: Ruled) -> None:
     assert chat(proxy.port, max_completion_tokens=100).status == 200
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_eight_answers_hold_eight_times_as_much(
+    ruled: Ruled, provider: FakeProvider, stream: bool
+) -> None:
+    provider.script = streaming(WORD) if stream else OK
+    proxy = ruled(rule("limit = { tokens = 1500 }"))
+    assert chat(proxy.port, stream=stream, max_tokens=100, n=8).status == 200
+    proxy = ruled(rule("limit = { tokens = 700 }"))
+    seen = chat(proxy.port, stream=stream, max_tokens=100, n=8)
+    assert (seen.status, actions(closed(proxy, seen))) == (429, [("limit", "refused")])
+    assert chat(proxy.port, stream=stream, max_tokens=100).status == 200
+    gemini = "/gemini/v1beta/models/gemini-2.5-flash:generateContent"
+    config = {"candidateCount": 8, "maxOutputTokens": 100}
+    assert chat(proxy.port, target=gemini, generationConfig=config).status == 429
+
+
 def test_what_never_fits_is_told_so_and_not_asked_to_come_back(ruled: Ruled) -> None:
     proxy = ruled(rule("limit = { tokens = 1000 }"))
     seen = chat(proxy.port, max_tokens=2000)
