@@ -100,6 +100,8 @@ class Call(NamedTuple):
     key: str | None = None
     pinned: frozenset[str] = frozenset()
     """What it cannot make up: the labels of its key, and the key (`key`) where anyone checks it."""
+    home: Admitted | None = None
+    """As the client sent it, where it was moved."""
     model: str | None = None
     """Sent instead of the one asked for."""
     key_number: int = 0

@@ -1,7 +1,7 @@
 """Destinations: `provider/model`, and what a call must become to go there.
 
 Owns that change: path, model, and that a client's credential goes nowhere but where the client
-sent it. Pure.
+sent it, and there again where a call comes back. Pure.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from proxy import credentials, headers
+from proxy.admission import Admitted
 from proxy.calls.call import Call
 from proxy.calls.model_in_request import with_model
 from proxy.headers import kind
@@ -55,15 +56,14 @@ class Destinations:
                 return None
             target, data = changed
             body = Body(data, len(data) if body.length is not None else None)
-        admitted = replace(call.admitted, target=target)
-        if to.provider != call.upstream:
-            admitted = replace(
-                admitted,
-                provider=to.provider,
-                target=credentials.without_parameters(self._path(target, call.upstream, to)),
-                forwarded=_for_another(call.raw),
-            )
-        return call.but(admitted=admitted, body=body, model=to.model or call.model)
+        home = call.home or call.admitted
+        if to.provider == call.upstream:
+            admitted = replace(call.admitted, target=target)
+        else:
+            there = self._path(target, call.upstream, to)
+            at_home = to.provider == home.provider
+            admitted = _back(home, there) if at_home else _away(call, to.provider, there)
+        return call.but(admitted=admitted, body=body, home=home, model=to.model or call.model)
 
     def _path(self, target: str, provider: str, to: Destination) -> str:
         here = self.openai_path(provider)
@@ -73,7 +73,18 @@ class Destinations:
         return self.openai_path(to.provider) + rest
 
 
-def _for_another(raw: headers.RawHeaders) -> list[tuple[bytes, bytes]]:
-    """The fields for another provider than the client's: without its credentials and accounts."""
-    kept = headers.request_headers(raw, drop_credentials=True)
-    return [field for field in kept if kind(field[0]).name not in _OF_ONE_ACCOUNT]
+def _back(home: Admitted, target: str) -> Admitted:
+    """The call at the client's own provider: with its fields and its query as they came."""
+    path, (_, mark, query) = target.partition("?")[0], home.target.partition("?")
+    return replace(home, target=path + mark + query)
+
+
+def _away(call: Call, provider: str, target: str) -> Admitted:
+    """The call at another provider than the client's: without its credentials and accounts."""
+    kept = headers.request_headers(call.raw, drop_credentials=True)
+    return replace(
+        call.admitted,
+        provider=provider,
+        target=credentials.without_parameters(target),
+        forwarded=[field for field in kept if kind(field[0]).name not in _OF_ONE_ACCOUNT],
+    )

@@ -97,6 +97,45 @@ def test_the_next_upstream_serves_with_its_own_model_path_and_key(
     assert record.outcome == "completed"
 
 
+ROUNDABOUT = """
+[[rules]]
+name = "away"
+route = { to = "second/llama-3.3" }
+
+[[rules]]
+name = "home"
+fallback = { to = ["behind/other", "openai/gpt-4o"] }
+"""
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_that_comes_back_has_the_credential_of_its_client_again(
+    fallen: Callable, provider: FakeProvider, second: FakeProvider, stream: bool
+) -> None:
+    good = streaming(WORD) if stream else answering(OK)
+
+    def script(wire: Wire, message: Message) -> None:
+        answering(BUSY)(wire, message) if b"prefix" in message.target else good(wire, message)
+
+    provider.script, second.script = script, answering(BUSY)
+    proxy = fallen(ROUNDABOUT)
+    mine = [("Authorization", "Bearer sk-client-0123456789"), ("OpenAI-Organization", "org-1")]
+    target = f"{CHAT}?a=1&api_key=sk-query-123"
+    seen = chat(proxy.port, model="gpt-4o-mini", stream=stream, fields=mine, target=target)
+    assert seen.status == 200
+    behind, home = provider.requests
+    assert behind.values(b"authorization") == behind.values(b"openai-organization") == []
+    assert b"sk-" not in behind.target + second.requests[0].target
+    assert second.requests[0].values(b"authorization") == [b"Bearer sk-second-0123456789"]
+    assert home.target == b"/v1/chat/completions?a=1&api_key=sk-query-123"
+    assert home.values(b"authorization") == [b"Bearer sk-client-0123456789"]
+    assert home.values(b"openai-organization") == [b"org-1"]
+    assert orjson.loads(home.body)["model"] == "gpt-4o"
+    record = closed(proxy, seen)
+    assert [made.upstream for made in record.attempts] == ["second", "behind", "openai"]
+    assert (record.upstream, record.provider, record.model) == ("openai", None, "gpt-4o")
+
+
 def test_the_row_names_who_served_and_bills(
     fallen: Callable, provider: FakeProvider, second: FakeProvider
 ) -> None:
