@@ -116,7 +116,7 @@ def _with_rules(args: argparse.Namespace, file: str) -> Settings:
 
 
 def _simulate(args: argparse.Namespace, settings: Settings) -> int:
-    from analytics.simulation.replay import Replay, left_out, verdicts
+    from analytics.simulation.replay import Replay, verdicts
     from analytics.simulation.shown import simulated
     from analytics.simulation.summary import summed
 
@@ -129,7 +129,7 @@ def _simulate(args: argparse.Namespace, settings: Settings) -> int:
         settings,
         lambda con, progress: summed(each for (each,) in verdicts(con, [replay], chosen, progress)),
     )
-    return _written(simulated(found, chosen.window, left_out(tried.rules)), args)
+    return _written(simulated(found, chosen.window, tried.rules), args)
 
 
 def _diff(args: argparse.Namespace, settings: Settings) -> int:
@@ -143,7 +143,8 @@ def _diff(args: argparse.Namespace, settings: Settings) -> int:
     found = _over(
         settings, lambda con, progress: compared(verdicts(con, replays, chosen, progress))
     )
-    return _written(sections(found, rule_changes(settings.rules, new.rules), chosen.window), args)
+    changes = rule_changes(settings.rules, new.rules)
+    return _written(sections(found, changes, chosen.window, new.rules), args)
 
 
 def _over(settings: Settings, work: Callable[[Any, Progress], Any]) -> Any:

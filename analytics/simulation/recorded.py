@@ -123,6 +123,8 @@ class Replayed:
     """It was refused, or answered here: no later stage sees it."""
     held: list[Any] = field(default_factory=list)
     """What stages hold for it until it ends."""
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    """What nobody can know of it: the rule, and what of it (see left_out.py)."""
     begins: Now = field(init=False)
 
     def __post_init__(self) -> None:

@@ -47,18 +47,6 @@ EFFECTS = (
     *("blocked", "cached", "rerouted", "moved on", "tried again", "masked", "warned", "noted"),
 )
 """What can become of a call, the gravest first; a call counts with one of them."""
-SIMULATED = (
-    "guardrail",
-    "limit",
-    "budget",
-    "cache",
-    "route",
-    "balance",
-    "fallback",
-    "retry",
-    "breaker",
-)
-"""Kinds of rules that are; the others are named as left out."""
 _NOTHING = Decimal(0)
 Pinned = Callable[[str | None, str], Container[str]]
 CHECKED = frozenset({"key"})
@@ -193,26 +181,6 @@ def verdicts(
 def _fresh(call: Replayed) -> Replayed:
     """The same call, untouched by other rules; what was read of it is shared."""
     return Replayed(call.row, call.asked, call.provider, call.model)
-
-
-def left_out(rules: Sequence[Rule]) -> list[str]:
-    """The rules in force whose kind, or whose choice, cannot be simulated."""
-    return [
-        rule.name
-        for rule in rules
-        if rule.enabled
-        and (
-            rule.kind not in SIMULATED
-            or (rule.balance is not None and rule.balance.by == "latency")
-            or (rule.cache is not None and rule.cache.semantic is not None)
-            or (rule.guardrail is not None and _looks_at_more(rule.guardrail))
-        )
-    ]
-
-
-def _looks_at_more(rule: Guardrail) -> bool:
-    """Whether it judges what is not recorded, or not looked through here."""
-    return rule.webhook is not None or "answer" in rule.on
 
 
 def describe(verdict: Verdict) -> dict[str, Any]:

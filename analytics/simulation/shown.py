@@ -13,10 +13,12 @@ import polars as pl
 from analytics.reports.shown import NONE, Section, table_of
 from analytics.simulation import SUPPOSED
 from analytics.simulation.compared import Compared
+from analytics.simulation.left_out import listed
 from analytics.simulation.replay import EFFECTS
 from analytics.simulation.summary import Simulated, Totals
 from analytics.tables import Column, counted, usd
 from analytics.windows import Window
+from proxy.rules.settings import Rule
 
 _MONEY = [
     Column(name="cost_usd", kind="usd", heading="cost"),
@@ -31,14 +33,14 @@ _COUNTS = [
 ]
 
 
-def simulated(found: Simulated, window: Window, left_out: Sequence[str]) -> list[Section]:
-    """The parts of a simulation."""
+def simulated(found: Simulated, window: Window, tried: Sequence[Rule]) -> list[Section]:
+    """The parts of a simulation of rules."""
     total = found.totals
     title = (
         f"{found.affected.height:,} of {counted(total.exchanges, 'exchange')} would have been "
         f"touched: {_saved(total.saved_usd)}, of {usd(total.cost_usd)}"
     )
-    by_rule = found.by_rule()
+    by_rule, left_out = found.by_rule(), listed(tried, total.left_out)
     rules = Section(
         name="rules",
         title=title,
@@ -52,7 +54,7 @@ def simulated(found: Simulated, window: Window, left_out: Sequence[str]) -> list
     who = [("features", "By feature", "feature"), ("users", "By user", "user_id")]
     parts = [_by(found, name, title, column) for name, title, column in who]
     affected = Section(name="exchanges", title="", frame=found.affected, table=None)
-    return [rules, *(part for part in parts if len(part.frame)), affected]
+    return [rules, *(part for part in parts if len(part.frame)), affected, _unknown(left_out)]
 
 
 def _by(found: Simulated, name: str, title: str, column: str) -> Section:
@@ -76,22 +78,33 @@ def _saved(saved: Decimal) -> str:
     return f"{usd(saved)} saved" if saved >= 0 else f"{usd(-saved)} more paid"
 
 
-def _notes(total: Totals, left_out: Sequence[str]) -> list[str]:
+def _unknown(left_out: pl.DataFrame) -> Section:
+    """For programs; people read it in the notes."""
+    return Section(name="left_out", title="", frame=left_out, table=None)
+
+
+def _notes(total: Totals, left_out: pl.DataFrame) -> list[str]:
     notes = [f"Supposed: {each}" for each in SUPPOSED]
     if total.unknown:
         notes.append(
             f"Of {counted(total.unknown, 'exchange')} nobody knows the cost, as it was or would "
             "have been; they are in no sum."
         )
-    if left_out:
-        notes.append(
-            f"Not simulated, or not all of it: {', '.join(left_out)}. That shows only live."
-        )
-    return notes
+    return notes + _not_simulated(left_out)
 
 
-def compared(found: Compared, rules: Sequence[str], window: Window) -> list[Section]:
-    """The parts of a comparison of two sets of rules."""
+def _not_simulated(left_out: pl.DataFrame) -> list[str]:
+    return [
+        f"Not simulated: {rule}, {part}. It concerns {counted(exchanges, 'exchange')}."
+        for rule, part, exchanges in left_out.rows()
+    ]
+
+
+def compared(
+    found: Compared, rules: Sequence[str], window: Window, new: Sequence[Rule]
+) -> list[Section]:
+    """The parts of a comparison of two sets of rules; `rules` says how they differ."""
+    left_out = listed(new, found.new.left_out)
     title = (
         f"{found.different.height:,} of {counted(found.new.exchanges, 'exchange')} would be "
         f"decided differently: {_saved(found.new.saved_usd - found.old.saved_usd)} by the new rules"
@@ -113,6 +126,7 @@ def compared(found: Compared, rules: Sequence[str], window: Window) -> list[Sect
         Column(name="example", kind="text", heading="for example"),
     ]
     notes = [f"Window: {window}.", *rules, *(f"Supposed: {each}" for each in SUPPOSED)]
+    notes += _not_simulated(left_out)
     return [
         Section(
             name="changes",
@@ -121,4 +135,5 @@ def compared(found: Compared, rules: Sequence[str], window: Window) -> list[Sect
             table=table_of(frame, columns, notes=notes),
         ),
         Section(name="exchanges", title="", frame=found.different, table=None),
+        _unknown(left_out),
     ]

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from analytics.simulation.left_out import Counts
 from analytics.simulation.replay import EFFECTS, Verdict, describe
 
 _MONEY = pl.Decimal(38, 12)
@@ -45,10 +46,13 @@ class Totals:
     saved_usd: Decimal = _NOTHING
     unknown: int = 0
     """Exchanges of which nobody knows what they cost, or would have."""
+    left_out: Counts = field(default_factory=Counts)
+    """Of how many exchanges what is left out."""
 
     def add(self, verdict: Verdict) -> None:
         self.exchanges += 1
         self.cost_usd += verdict.cost_usd or _NOTHING
+        self.left_out.update(verdict.call.left_out)
         saved = verdict.saved_usd
         if saved is None:
             self.unknown += 1

@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from analytics.simulation.left_out import MEANING, NOT_STORED
 from analytics.simulation.recorded import Replayed
 from analytics.simulation.stages import Used
-from proxy.caching import request_key, wishes
+from proxy.caching import last_words, request_key, wishes
 from proxy.caching.answers import AROUND_BYTES, LARGEST_SHARE, Answer, Answers
+from proxy.caching.request_key import COMPUTED, GENERATED
 from proxy.limits.accounts import Now
 from proxy.memory import Memory
 from proxy.rules.choosing import Ready, Rules
@@ -52,11 +54,17 @@ class CacheStage:
 
     def begin(self, call: Replayed) -> None:
         asked = call.asked
-        if asked.body is None or not request_key.is_repeatable(asked):
+        if asked.operation not in GENERATED and asked.operation not in COMPUTED:
             return
         ready = self._rules.first(call)
+        if ready is None:
+            return
+        if asked.body is None:
+            call.left_out.append((ready.name, NOT_STORED))
+            return
         wanted = wishes.of(asked.fields)
-        if ready is None or not (ready.does.sampled or not request_key.is_sampled(asked)):
+        sampled = request_key.is_sampled(asked)
+        if not request_key.is_repeatable(asked) or (sampled and not ready.does.sampled):
             return
         key = request_key.key(
             ready.does,
@@ -75,7 +83,10 @@ class CacheStage:
             why = f"the same was asked in {found.exchange_id}, {age:.0f} s ago"
             call.decide("cache", ready.name, "hit", why)
             call.becomes("cached", ready.name, done=True)
-        elif wanted.keeps:
+            return
+        if ready.does.semantic is not None and _asks_a_question(call):
+            call.left_out.append((ready.name, MEANING))
+        if wanted.keeps:
             call.held.append(_Awaited(ready, key))
 
     def end(self, call: Replayed, used: Used, now: Now) -> None:
@@ -105,3 +116,8 @@ class CacheStage:
         )
         bounds = {"max_entries": ready.does.max_entries, "max_bytes": ready.does.max_bytes}
         self._memory.of(Answers, ready.name).put(key, answer, **bounds)
+
+
+def _asks_a_question(call: Replayed) -> bool:
+    """Whether there is something whose meaning could be looked for."""
+    return call.operation in GENERATED and last_words.of(call.asked.document) is not None

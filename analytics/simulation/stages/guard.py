@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
+from analytics.simulation.left_out import NOT_STORED, of_guardrail
 from analytics.simulation.recorded import Replayed
 from analytics.simulation.stages import Used
 from proxy.limits.accounts import Now
@@ -46,6 +47,10 @@ class GuardStage:
                 return
         if plan.request.screen and call.asked.body is not None:
             self._look(call, plan)
+        if not call.done:
+            call.left_out += [(g.name, part) for g in plan.guards for part in of_guardrail(g.does)]
+        if call.asked.body is None and size:
+            call.left_out += [(g.name, NOT_STORED) for g in plan.guards if _reads(g.does)]
 
     def end(self, call: Replayed, used: Used, now: Now) -> None:
         """Nothing is held."""
@@ -64,3 +69,11 @@ class GuardStage:
             words = f"request: {wanted.name} {len(values)}"
             call.decide("guardrail", wanted.rule, effect, words)
             call.becomes(effect, wanted.rule, done=wanted is found.refused)
+
+
+def _reads(rule: Guardrail) -> bool:
+    """Whether it looks into the bodies of requests."""
+    most = rule.at_most
+    counts = most is not None and (most.output_tokens, most.messages) != (None, None)
+    looks = bool(rule.actions() or rule.patterns or rule.tools is not None or counts)
+    return looks and "request" in rule.on

@@ -7,6 +7,7 @@ same shares. Which of several is the quicker one nobody can know: by latency not
 
 from __future__ import annotations
 
+from analytics.simulation.left_out import QUICKER
 from analytics.simulation.recorded import Replayed
 from analytics.simulation.stages import Used
 from proxy.calls.destinations import Destination
@@ -52,7 +53,10 @@ class BalanceStage:
 
     def begin(self, call: Replayed) -> None:
         ready = self._rules.first(call)
-        if ready is None or ready.does.by == "latency":
+        if ready is None:
+            return
+        if ready.does.by == "latency":
+            call.left_out.append((ready.name, QUICKER))
             return
         word = sticky_word(call, ready.does.sticky)
         weights = [(arm.to, arm.weight) for arm in ready.does.across]

@@ -154,6 +154,61 @@ def test_simulate_counts_what_was_spent_before_its_window(
     assert (row["effect"], row["exchanges"]) == ("blocked", 2)
 
 
+LIVE = """
+[[rules]]
+name = "checked"
+when = { feature = "chat" }
+guardrail = { pii = "note", webhook = { url = "http://127.0.0.1:9/" }, on = ["request", "answer"] }
+
+[[rules]]
+name = "alike"
+cache = { semantic = { embed = "openai/text-embedding-3-small" } }
+
+[[rules]]
+name = "quicker"
+balance = { across = [{ to = "openai/gpt-4o" }, { to = "azure/gpt-4o" }], by = "latency" }
+"""
+
+
+def asked(exchange: Any) -> Content:
+    """The stored request of an exchange."""
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": exchange.exchange_id}]}
+    return Content(
+        exchange_id=exchange.exchange_id,
+        started_at=exchange.started_at,
+        target="/v1/chat/completions",
+        request_headers="[]",
+        request_body=json.dumps(body).encode(),
+    )
+
+
+@pytest.mark.parametrize("command", [["simulate", "--rules"], ["diff"]])
+def test_what_shows_only_live_is_named_and_counted(
+    run: Run, post: Post, rules: Callable[[str], str], command: list[str]
+) -> None:
+    stored = {"content": asked, "method": "POST", "request_bytes": 99}
+    post(gpt_4o(**stored), gpt_4o(**stored), gpt_4o(feature="x", request_bytes=99))
+    file = rules(LIVE)
+    ran = run("rules", *command, file, "--format", "json")
+    assert json.loads(ran.out)["left_out"] == [
+        {"rule": "checked", "part": "what its webhook would say", "exchanges": 2},
+        {"rule": "checked", "part": "what stands in answers", "exchanges": 2},
+        {"rule": "alike", "part": "hits by meaning", "exchanges": 2},
+        {"rule": "quicker", "part": "which destination is the quicker one", "exchanges": 3},
+        {"rule": "alike", "part": "requests whose bodies are not stored", "exchanges": 1},
+    ]
+    shown = run("rules", *command, file).out
+    assert "Not simulated: alike, hits by meaning. It concerns 2 exchanges." in shown
+    assert "Not simulated: checked, what its webhook would say." in shown
+
+
+def test_what_is_simulated_whole_leaves_nothing_out(
+    run: Run, post: Post, rules: Callable[[str], str]
+) -> None:
+    post(gpt_4o())
+    assert "Not simulated" not in run("rules", "simulate", "--rules", rules(ROUTE)).out
+
+
 def test_simulate_without_rules_says_so(run: Run, post: Post) -> None:
     post(gpt_4o())
     ran = run("rules", "simulate")

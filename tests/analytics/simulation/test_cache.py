@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from analytics.simulation.replay import left_out
+from analytics.simulation.left_out import MEANING, parts
 from proxy.config import parse
 from sample_data import generator
 from sample_data.generator.ledger import NAME, read
@@ -61,4 +61,4 @@ def test_hits_by_meaning_are_named_as_left_out() -> None:
         {"name": "exact", "when": {"feature": "faq"}, "cache": {}},
         {"name": "alike", "cache": {"semantic": semantic}},
     ]
-    assert left_out(parse({"rules": rules}, "test").rules) == ["alike"]
+    assert parts(parse({"rules": rules}, "test").rules) == [("alike", MEANING)]

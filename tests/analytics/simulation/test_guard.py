@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +16,8 @@ from analytics import rows, store
 from analytics.found import Records
 from analytics.prices import PriceBook
 from analytics.queries import Selection
-from analytics.simulation.replay import Replay, left_out, verdicts
+from analytics.simulation.left_out import ANSWERS, CHECKER, NOT_STORED, parts
+from analytics.simulation.replay import Replay, verdicts
 from proxy.config import parse
 from proxy.exchange import Content, Exchange
 
@@ -80,6 +82,25 @@ def test_what_a_guardrail_would_have_done(
 def test_what_is_judged_live_alone_is_named_as_left_out() -> None:
     rules = [
         {"name": "both", "guardrail": {"pii": "mask", "on": ["request", "answer"]}},
-        {"name": "asks", "guardrail": {"pii": "mask"}},
+        {"name": "asks", "guardrail": {"webhook": {"url": "http://127.0.0.1:9/"}}},
+        {"name": "seen", "guardrail": {"pii": "mask"}},
+        {"name": "off", "enabled": False, "guardrail": {"pii": "mask", "on": ["answer"]}},
     ]
-    assert left_out(parse({"rules": rules}, "test").rules) == ["both"]
+    found = parts(parse({"rules": rules}, "test").rules)
+    assert found == [("both", ANSWERS), ("asks", CHECKER)]
+
+
+@pytest.mark.parametrize("guard", [{"pii": "refuse"}, {"tools": {"deny": ["x"]}}, {"require": []}])
+def test_requests_that_are_not_stored_are_counted_as_not_looked_through(
+    tmp_path: Path, guard: dict[str, Any]
+) -> None:
+    path = tmp_path / store.NAME
+    rule = {"name": "guard", "guardrail": {"models": {"deny": ["x"]}, **guard}}
+    with store.write(path) as con:
+        bare = replace(records("Write to ana@example.com", request_bytes=99), content=None)
+        rows.insert(con, rows.rows_of([bare]))
+    rules = parse({"rules": [rule]}, "test").rules
+    with store.read(path) as con:
+        ((found,),) = verdicts(con, [Replay(rules, PriceBook())], Selection())
+    unseen = [] if "require" in guard else [("guard", NOT_STORED)]
+    assert (found.effect, found.call.left_out) == (None, unseen)
