@@ -44,7 +44,7 @@ DETECTORS: dict[Name, Detector] = {
         r"|[2-9][0-9]{2}\)[2-9][0-9]{2}[.-][0-9]{4}",
         numbers.phones,
     ),
-    "card": Detector(r"[0-9]{4}[ -]?[0-9]{4}", numbers.cards),
+    "card": Detector(numbers.CARD_AT_LEAST, numbers.cards),
     "iban": Detector(r"[A-Z]{2}[0-9]{2}[ A-Z0-9][A-Z0-9]{3}", numbers.ibans),
     "ssn": Detector(r"[0-9]{3}-[0-9]{2}-[0-9]{4}", numbers.social_security_numbers),
     "ip": Detector(r"[0-9]\.[0-9]{1,3}\.[0-9]", addresses.machines),
