@@ -9,14 +9,16 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from proxy.caching.answers import Answer
+from proxy.caching.flights import End, Flight
 from proxy.calls.call import Reply
 from proxy.calls.passed import PassedReply
 from proxy.headers import RawHeaders
 
 BREATH_PIECES = 64
 """After so many pieces other calls have their turn."""
-Collected = Callable[[Sequence[bytes] | None], None]
-"""Told the pieces of a whole answer; None where there were more bytes than may be kept."""
+Collected = Callable[[Sequence[bytes] | None], End]
+"""Told the pieces of a whole answer; None where there were more bytes than may be kept. Tells what
+became of it."""
 
 
 class ReplayedReply:
@@ -67,17 +69,24 @@ class ReplayedReply:
 
 class CollectedReply(PassedReply):
     """Passes on an inner reply, and tells its pieces once it is whole. What ends before is not
-    told."""
+    told. In each case the flight of its call ends."""
 
-    def __init__(self, inner: Reply, collected: Collected, limit_bytes: int) -> None:
+    def __init__(
+        self, inner: Reply, collected: Collected, limit_bytes: int, flight: Flight
+    ) -> None:
         super().__init__(inner)
         self._collected: Collected | None = collected
         self._limit_bytes = limit_bytes
+        self._flight = flight
         self._pieces: list[bytes] = []
         self._bytes = 0
 
     async def read(self) -> bytes:
-        piece = await self._inner.read()
+        try:
+            piece = await self._inner.read()
+        except Exception:
+            self._flight.end(End.NOTHING)
+            raise
         if self._collected is not None:
             self._add(piece)
         return piece
@@ -91,8 +100,9 @@ class CollectedReply(PassedReply):
             collected, pieces = self._collected, self._pieces
             self._collected, self._pieces = None, []
             if collected is not None:
-                collected(None if too_large else pieces)
+                self._flight.end(collected(None if too_large else pieces))
 
     def close(self) -> None:
         self._collected, self._pieces = None, []
+        self._flight.end(End.LEFT)
         self._inner.close()

@@ -137,6 +137,8 @@ class Cache(Section):
     """Also what is drawn at a temperature above 0, or at none that is said."""
     vary: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
     """Further header fields on which answers hang."""
+    wait_seconds: Annotated[Seconds, Field(ge=0, le=60)] = 5.0
+    """For the answer to an equal call under way, counted from when that one went; 0: not at all."""
     max_entries: Annotated[int, Field(ge=1)] = 10_000
     max_bytes: Annotated[int, Field(ge=1024)] = 64 << 20
     semantic: Semantic | None = None

@@ -2,7 +2,9 @@
 
 Owns keeping, for each recorded request, that its answer would be there; the answers themselves are
 not needed. What makes two requests the same, what may be kept and for how long, the proxy's cache
-says. Only requests whose bodies are stored can be compared; hits by meaning show only live.
+says. Who comes while the same is under way waits for it, if that came to its end in time; where its
+client left, nobody waits. Only requests whose bodies are stored can be compared; hits by meaning
+show only live.
 """
 
 from __future__ import annotations
@@ -43,11 +45,19 @@ class _Awaited(NamedTuple):
     key: bytes
 
 
+class _Flight(NamedTuple):
+    """A call that others may wait for."""
+
+    key: tuple[str, bytes]
+
+
 class CacheStage:
     """Remembers what the cache of each rule would hold."""
 
     def __init__(self, rules: Rules[Cache], memory: Memory) -> None:
         self._rules, self._memory = rules, memory
+        self._under_way: dict[tuple[str, bytes], Replayed] = {}
+        """Of equal calls at a time the first."""
 
     def past(self, call: Replayed, used: Used) -> None:
         """A cache begins empty when its rule comes into force."""
@@ -84,6 +94,13 @@ class CacheStage:
             call.decide("cache", ready.name, "hit", why)
             call.becomes("cached", ready.name, done=True)
             return
+        first = self._under_way.setdefault((ready.name, key), call)
+        if first is not call and wanted.looks and _in_time(first, ready.does):
+            why = f"the same was under way in {first.row['exchange_id']}"
+            call.decide("cache", ready.name, "hit", why)
+            call.becomes("cached", ready.name, done=True)
+            return
+        call.held.append(_Flight((ready.name, key)))
         if ready.does.semantic is not None and _asks_a_question(call):
             call.left_out.append((ready.name, MEANING))
         if wanted.keeps:
@@ -91,15 +108,15 @@ class CacheStage:
 
     def end(self, call: Replayed, used: Used, now: Now) -> None:
         del used
-        if call.row["outcome"] != "completed" or call.row["status"] != 200:
-            return
         for held in call.held:
-            if isinstance(held, _Awaited):
+            if isinstance(held, _Flight) and self._under_way.get(held.key) is call:
+                del self._under_way[held.key]
+            if isinstance(held, _Awaited) and _is_whole(call):
                 self._keep(call, held.ready, held.key, now)
 
     def _keep(self, call: Replayed, ready: Ready[Cache], key: bytes, now: Now) -> None:
         size = call.row["response_bytes"] or 0
-        if size > ready.does.max_bytes // LARGEST_SHARE:
+        if not _may_be_kept(call, ready.does):
             return
         answer = _Kept(
             exchange_id=call.row["exchange_id"],
@@ -116,6 +133,21 @@ class CacheStage:
         )
         bounds = {"max_entries": ready.does.max_entries, "max_bytes": ready.does.max_bytes}
         self._memory.of(Answers, ready.name).put(key, answer, **bounds)
+
+
+def _is_whole(call: Replayed) -> bool:
+    return bool(call.row["outcome"] == "completed" and call.row["status"] == 200)
+
+
+def _may_be_kept(call: Replayed, rule: Cache) -> bool:
+    return (call.row["response_bytes"] or 0) <= rule.max_bytes // LARGEST_SHARE
+
+
+def _in_time(first: Replayed, rule: Cache) -> bool:
+    """Whether its answer was there, and kept, before those that wait for it went themselves."""
+    keeps = wishes.of(first.asked.fields).keeps and _may_be_kept(first, rule)
+    lasted = first.row["duration_seconds"] or 0.0
+    return keeps and _is_whole(first) and lasted <= rule.wait_seconds
 
 
 def _asks_a_question(call: Replayed) -> bool:

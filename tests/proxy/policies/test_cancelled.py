@@ -13,6 +13,7 @@ import pytest
 
 from analytics import spending
 from proxy import config
+from proxy.caching.flights import Flights
 from proxy.circuit import Circuit
 from proxy.limits.accounts import Account, Buckets
 from proxy.limits.settlement import present
@@ -30,11 +31,15 @@ name = "monthly"
 budget = { usd = 1_000_000 }
 
 [[rules]]
+name = "again"
+cache = { ttl_seconds = 0.000001 }
+
+[[rules]]
 name = "elsewhere"
 fallback = { to = ["behind"], deadline_seconds = 20 }
 
 [[rules]]
-name = "again"
+name = "once-more"
 retry = { attempts = 2, first_wait_seconds = 0.001 }
 
 [[rules]]
@@ -146,6 +151,9 @@ class Handled:
         kept = self.worker._surroundings.memory.all(Buckets)
         return {name: account for name, found in kept.items() for _, account in found}
 
+    def flights(self) -> dict[str, Flights]:
+        return self.worker._surroundings.memory.all(Flights)
+
     def circuits(self) -> dict[str, Circuit]:
         return self.worker._surroundings.memory.all(Circuit)
 
@@ -184,6 +192,7 @@ def test_nothing_stays_held_wherever_a_call_is_cancelled(
                 more = account.used(present()) - before.get(name, 0)
                 assert more in (0, 1) or "requests" not in name, f"{name} at {number}"
                 assert more >= 0, f"{name} at {number}"
+            assert all(not flights for flights in handled.flights().values())
             assert all(not circuit.probing for circuit in handled.circuits().values())
             if not made.cancelled:
                 break
