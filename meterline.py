@@ -262,6 +262,8 @@ def _post_once(poster: Any, stop: threading.Event) -> int:
     except StoreError as error:
         print(f"meterline post: {error}", file=sys.stderr)
         return 1
+    while not stop.is_set() and poster.sum_up():
+        continue
     print(f"posted {count} exchanges")
     return 0
 

@@ -34,7 +34,12 @@ def _add_savings(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("ALTER TABLE exchanges ADD COLUMN IF NOT EXISTS saved_usd DECIMAL(18,12)")
 
 
-STEPS: tuple[Step, ...] = (_create_everything, _add_savings)
+def _add_hours(con: duckdb.DuckDBPyConnection) -> None:
+    """Empty: the poster sums the past, a piece at a time."""
+    con.execute(schema.create_table("hours"))
+
+
+STEPS: tuple[Step, ...] = (_create_everything, _add_savings, _add_hours)
 """Step 1 creates the tables as they are today, so a later step that adds a column to older
 stores says ADD COLUMN IF NOT EXISTS."""
 

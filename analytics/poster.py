@@ -14,12 +14,12 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
-from analytics import intake, positions, rows, status, store
+from analytics import hours, intake, positions, rows, status, store
 from analytics.backlog import Backlog
 from analytics.batch import Prepared, is_empty, prepare, refit
 from analytics.cleaning import clean
@@ -80,6 +80,7 @@ class Poster:
         self._status = status.Status()
         self._exposition = Exposition(data_dir)
         self._cleaned = 0.0
+        self._sum_at = datetime.now(UTC)
 
     def close(self) -> None:
         """Let another poster work here."""
@@ -94,6 +95,8 @@ class Poster:
             if now >= next_post and self._has_work():
                 next_post = time.monotonic() + self._turn(5.0)
             self._clean()
+            if self._positions is not None and datetime.now(UTC) >= self._sum_at:
+                self.sum_up()
             self._exposition.write(self._status)
             stop.wait(min(POLL_SECONDS, max(BREATH_SECONDS, next_post - time.monotonic())))
         while self._has_work() and self._turn(1.0) == BREATH_SECONDS:
@@ -183,7 +186,12 @@ class Poster:
             positions.verify(con, prepared.before)
             records = _not_told_before(con, prepared)
             same = records is prepared.records
-            rows.insert(con, prepared.rows if same else rows.rows_of(records))
+            until = hours.summed_until(con)
+            tables = prepared.rows if same else rows.rows_of(records)
+            rows.insert(con, tables)
+            hours.add(con, until, tables.tables["exchanges"])
+            if until is None:
+                self._sum_at = datetime.now(UTC)
             rows.remember_billed(con, records)
             rows.insert_losses(con, [*batch.losses, *self._untold])
             positions.save(con, prepared.before, batch.after)
@@ -228,6 +236,20 @@ class Poster:
             clean(self._journal, self._path, self._positions, self._keep_seconds)
         except (store.StoreError, OSError) as error:
             _log.info("segments not removed now: %s", error)
+
+    def sum_up(self) -> bool:
+        """Sum the hour that is over, or some of many (see analytics/hours.py); whether to go on."""
+        now = datetime.now(UTC)
+        try:
+            with store.write(self._path, wait_seconds=1.0) as con:
+                is_done = hours.sum_up(con, now)
+                con.execute("CHECKPOINT")
+        except (store.StoreError, StoreTooNew, duckdb.Error) as error:
+            _log.info("hours not summed now: %s", error)
+            self._sum_at = now + timedelta(seconds=CLEAN_SECONDS)
+            return False
+        self._sum_at = hours.next_over(now) if is_done else now
+        return not is_done
 
     def clean_now(self) -> int:
         """Remove segments that may go; how many. Raises StoreError."""

@@ -22,7 +22,7 @@ from typing import Any
 
 import duckdb
 
-from analytics import metrics, schema, store, views
+from analytics import hours, metrics, schema, store, views
 from analytics.erasure import Erased, erase, sync_folder
 from analytics.migrations import migrate
 from analytics.queries import Selection, condition
@@ -171,7 +171,7 @@ class _Rewrite:
         """Fill the new store with what stays, check it, and let go of the old one."""
         con = self._con
         con.begin()
-        for name in schema.table_names():
+        for name in schema.lasting_tables():
             if name != "meta":
                 self._carry(name)
         self._carry_meta()
@@ -191,10 +191,12 @@ class _Rewrite:
             raise PruneFailed(f"{name}: {found:,} rows were written, {expected:,} expected")
 
     def _carry_meta(self) -> None:
-        """All but the identity: who has read positions in the old store reads them again."""
+        """All but the identity (who has read positions in the old store reads them again) and what
+        is summed."""
         self._con.execute("DELETE FROM meta")
         self._con.execute("INSERT INTO meta SELECT * FROM old.main.meta")
         self._con.execute("UPDATE meta SET value = ? WHERE key = 'store_id'", [str(uuid.uuid4())])
+        hours.forget(self._con)
 
     def _carry_own(self) -> list[str]:
         """Tables and views that someone has added to the file."""

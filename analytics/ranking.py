@@ -13,7 +13,8 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from analytics.queries import IS_ERROR, Selection, condition, dimension, frame, sampled
+from analytics.queries import IS_ERROR, Selection, dimension, frame
+from analytics.selected import sampled, summed
 
 Fold = str
 COUNT: Fold = "coalesce(sum({}), 0)::BIGINT"
@@ -25,7 +26,7 @@ LAST: Fold = "max({})"
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """An aggregate of exchanges as SQL, and how those of several groups become one."""
+    """An aggregate of sums (analytics.hours.SUMS) as SQL, and how several groups become one."""
 
     sql: str
     fold: Fold = COUNT
@@ -35,11 +36,11 @@ Measures = Mapping[str, Measure]
 
 
 def counted(condition: str) -> Measure:
-    """How many meet it. Quicker than a FILTER; of no exchange it is null, which COUNT mends."""
-    return Measure(f"count_if({condition})")
+    """How many meet it (SQL over analytics.hours.KEYS)."""
+    return Measure(f"sum(CASE WHEN {condition} THEN exchanges END)")
 
 
-EXCHANGES: Measures = {"exchanges": Measure("count(*)")}
+EXCHANGES: Measures = {"exchanges": Measure("sum(exchanges)")}
 ERRORS: Measures = {"errors": counted(IS_ERROR)}
 TOKENS: Measures = {
     "input_tokens": Measure("sum(input_tokens)", SUM),
@@ -64,14 +65,14 @@ def ranked(
     exchange is. Groups that `order` leaves equal come by name. Raises UnknownDimension.
     """
     expression, given = dimension(by)
-    where, parameters = condition(selection)
+    source, parameters = summed(con, selection, by)
     inner = ", ".join(f"{each.sql} AS {name}" for name, each in measures.items())
     outer = ", ".join(f"{each.fold.format(name)} AS {name}" for name, each in measures.items())
     found = frame(
         con,
         f"""
 WITH sums AS MATERIALIZED (
-    SELECT {expression} AS name, {inner} FROM exchanges WHERE {where} GROUP BY ALL
+    SELECT {expression} AS name, {inner} FROM {source} GROUP BY ALL
 ),
 largest AS (SELECT * FROM sums ORDER BY {order}, name NULLS LAST LIMIT ?),
 top AS (
@@ -115,11 +116,10 @@ def percentiles(
     """Percentiles of values (SQL) for the rows that `ranked` gave, in their order.
 
     Columns: `measured`, the exchanges that they come from (a sample where there are many: see
-    analytics.queries.sampled); of each value NAME `NAME_known`, those that have it, and `pN_NAME`.
+    analytics.selected.sampled); of each value NAME `NAME_known`, those that have it, and `pN_NAME`.
     """
     expression, given = dimension(by)
-    where, parameters = condition(selection)
-    where, parameters = sampled(con, f"({only}) AND {where}", parameters)
+    where, parameters = sampled(con, selection, only)
     names = groups.filter(part="group")["name"].to_list()
     found = frame(
         con,

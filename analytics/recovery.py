@@ -93,13 +93,13 @@ def _carry_over(damaged: Path, fresh: Path) -> list[str]:
             con.execute(f"ATTACH '{store.quoted(damaged)}' AS damaged (READ_ONLY)")
             present = _tables(con, "damaged")
         except duckdb.Error:
-            return list(schema.table_names())
-        lost = [name for name in schema.table_names() if not _copied(con, name, present)]
+            return list(schema.lasting_tables())
+        lost = [name for name in schema.lasting_tables() if not _copied(con, name, present)]
         if set(lost) & set(_BOUND_TO_POSITIONS):  # rows and positions stay together, or go
-            for name in schema.table_names():
+            for name in schema.lasting_tables():
                 if name != "meta":
                     con.execute(f"DELETE FROM {name}")
-            lost = [name for name in schema.table_names() if name != "meta"]
+            lost = [name for name in schema.lasting_tables() if name != "meta"]
         con.execute("UPDATE meta SET value = ? WHERE key = 'store_id'", [str(uuid.uuid4())])
     return lost
 

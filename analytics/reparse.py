@@ -18,7 +18,7 @@ import duckdb
 import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped]
 
-from analytics import rows, store
+from analytics import hours, rows, store
 from analytics.assembly import assemble
 from analytics.found import Records
 from analytics.prices import PriceBook
@@ -235,6 +235,7 @@ def _save(con: duckdb.DuckDBPyConnection) -> None:
         AND exchanges.parser_version IS DISTINCT FROM {PARSER_VERSION}"""
     )
     con.execute("INSERT INTO billed_responses BY NAME SELECT * FROM newly_billed")
+    hours.forget(con)
 
 
 def _one(con: duckdb.DuckDBPyConnection, sql: str, given: Any = None) -> Any:

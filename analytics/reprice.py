@@ -17,7 +17,7 @@ import duckdb
 import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped]
 
-from analytics import store
+from analytics import hours, store
 from analytics.prices import Cost, PriceBook
 from analytics.usage_columns import COLUMNS, from_columns
 
@@ -165,3 +165,4 @@ def _update(con: duckdb.DuckDBPyConnection) -> None:
         f"UPDATE exchanges SET {assignments} FROM changed "
         "WHERE exchanges.exchange_id = CAST(changed.exchange_id AS UUID)"
     )
+    hours.forget(con)

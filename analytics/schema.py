@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa  # type: ignore[import-untyped]
 
+from analytics import hours
 from proxy.exchange import (
     MONEY,
     Attempt,
@@ -49,6 +50,8 @@ POSTER_TABLES: dict[str, str] = {
         "response_id VARCHAR NOT NULL, exchange_id UUID NOT NULL, billed_at TIMESTAMPTZ NOT NULL"
     ),
 }
+DERIVED_TABLES: dict[str, str] = {"hours": hours.columns()}
+"""Made of others, so never carried over with them."""
 
 _ARROW_TYPES: dict[str, pa.DataType] = {
     "UUID": pa.string(),
@@ -69,8 +72,9 @@ _ARROW_TYPES: dict[str, pa.DataType] = {
 
 def create_table(name: str) -> str:
     """The statement that creates a table unless it is there."""
-    if name in POSTER_TABLES:
-        return f"CREATE TABLE IF NOT EXISTS {name} ({POSTER_TABLES[name]})"
+    plain = POSTER_TABLES | DERIVED_TABLES
+    if name in plain:
+        return f"CREATE TABLE IF NOT EXISTS {name} ({plain[name]})"
     lines = ",\n    ".join(_definition(name, column) for column in columns(RECORDS[name]))
     return f"CREATE TABLE IF NOT EXISTS {name} (\n    {lines}\n)"
 
@@ -85,6 +89,11 @@ def _definition(table: str, column: Column) -> str:
 
 
 def table_names() -> tuple[str, ...]:
+    return (*lasting_tables(), *DERIVED_TABLES)
+
+
+def lasting_tables() -> tuple[str, ...]:
+    """Those whose rows nothing else could give back."""
     return (*RECORDS, *POSTER_TABLES)
 
 

@@ -1,7 +1,7 @@
 """Queries: filters and a window in, a polars frame out; one file each.
 
 Owns what they share: which column a dimension is, filters and windows as SQL, the window before,
-and how large selections are sampled. Texts from outside reach DuckDB as parameters, never as SQL.
+and the frames. Texts from outside reach DuckDB as parameters, never as SQL.
 
 All frames keep these rules: sums leave out what is unknown and are null where nothing is known;
 counts are never null; money is Decimal, shares (0 to 1) and durations (seconds) are floats; times
@@ -45,10 +45,8 @@ DIMENSIONS: Mapping[str, str] = {
 TAG = "tag:"
 _TAG_VALUE = "map_values(tags)[list_position(map_keys(tags), ?)]"
 """tags[?], in a third less time."""
-# Written for speed: counting microseconds takes a quarter of the time of casting to DATE and of
-# date_trunc, which ask a calendar for the session's time zone.
-HOUR = "epoch_us(started_at) // 3_600_000_000"
-"""The hour (UTC) in which an exchange began, counted from 1970 on."""
+# Written for speed: counting microseconds takes a quarter of the time of casting to DATE, which
+# asks a calendar for the session's time zone.
 DAY = "DATE '1970-01-01' + CAST(epoch_us(started_at) // 86_400_000_000 AS INTEGER)"
 """The day (UTC) on which an exchange began."""
 # Written for speed, too: comparing texts one by one is faster than IN, and CASE looks at few rows.
@@ -65,9 +63,6 @@ WITHOUT_USAGE = (
     f"CASE WHEN usage_source IS NULL THEN cost_status = 'unpriced' OR {UNFINISHED} ELSE false END"
 )
 """It may have cost something, and nobody said how much was used."""
-_HASHES = 2**64
-EXACT_ROWS = 500_000
-"""Up to so many exchanges percentiles are exact; of more, about so many are sampled."""
 
 
 class UnknownDimension(ValueError):
@@ -140,19 +135,3 @@ def frame(con: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = 
     found = pl.from_arrow(con.sql(sql, params=list(parameters)).to_arrow_table())
     assert isinstance(found, pl.DataFrame)
     return found
-
-
-def sampled(
-    con: duckdb.DuckDBPyConnection, where: str, parameters: Sequence[Any], rows: int = EXACT_ROWS
-) -> tuple[str, list[Any]]:
-    """A condition with its parameters that lets about `rows` exchanges through, or all.
-
-    The choice hangs on the row's number alone, so it is the same each time and follows no rhythm
-    of the traffic. A percentile q of n sampled values lies within 2 * sqrt(q * (1 - q) / n) of its
-    rank: of 10,000 values the 95th percentile is between the 94.5th and the 95.5th.
-    """
-    found = con.execute(f"SELECT count(*) FROM exchanges WHERE {where}", list(parameters))
-    total = int(found.fetchall()[0][0])
-    if total <= rows:
-        return where, list(parameters)
-    return f"hash(rowid) < {_HASHES * rows // total} AND {where}", list(parameters)

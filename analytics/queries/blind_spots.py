@@ -9,7 +9,8 @@ from __future__ import annotations
 import duckdb
 import polars as pl
 
-from analytics.queries import MODEL, NOT_FULLY_PRICED, WITHOUT_USAGE, Selection, condition, frame
+from analytics.queries import MODEL, NOT_FULLY_PRICED, WITHOUT_USAGE, Selection, frame
+from analytics.selected import summed
 
 KINDS: dict[str, tuple[str, str]] = {
     "no_feature": ("feature IS NULL", "send Meterline-Feature"),
@@ -19,11 +20,11 @@ KINDS: dict[str, tuple[str, str]] = {
     "without_usage": (WITHOUT_USAGE, "ask for usage in streams (stream_options.include_usage)"),
     "estimated": ("usage_source = 'estimated'", "ask for usage in streams"),
     "not_understood": ("dialect IS NULL", "relayed and recorded, but no dialect knows the path"),
-    "not_readable": ("parse_error IS NOT NULL", "see parse_error; a later version may read it"),
+    "not_readable": ("is_unread", "see parse_error; a later version may read it"),
     "cut_copy": ("truncated", "raise capture.max_body_bytes"),
     "interrupted": ("outcome = 'interrupted'", "the proxy ended before the answer did"),
 }
-"""Blind spots of exchanges: the condition, and the mend."""
+"""Blind spots of exchanges: the condition on analytics.hours.KEYS, and the mend."""
 
 
 def blind_spots(con: duckdb.DuckDBPyConnection, selection: Selection) -> pl.DataFrame:
@@ -33,7 +34,7 @@ def blind_spots(con: duckdb.DuckDBPyConnection, selection: Selection) -> pl.Data
     `cost_usd` Decimal, the known costs of these, and their `cost_share`; `input_tokens`,
     `output_tokens`, known ones; `first_at`, `last_at`, null where none is.
     """
-    where, parameters = condition(selection)
+    source, parameters = summed(con, selection)
     bits = " + ".join(
         f"CASE WHEN {test} THEN {1 << place} ELSE 0 END"
         for place, (test, _) in enumerate(KINDS.values())
@@ -41,10 +42,10 @@ def blind_spots(con: duckdb.DuckDBPyConnection, selection: Selection) -> pl.Data
     found = frame(
         con,
         f"""
-SELECT {bits} AS hidden, count(*) AS exchanges, sum(cost_usd) AS cost_usd,
+SELECT {bits} AS hidden, sum(exchanges)::BIGINT AS exchanges, sum(cost_usd) AS cost_usd,
     sum(input_tokens)::BIGINT AS input_tokens, sum(output_tokens)::BIGINT AS output_tokens,
-    min(started_at) AS first_at, max(started_at) AS last_at
-FROM exchanges WHERE {where} GROUP BY hidden ORDER BY hidden""",
+    min(first_at) AS first_at, max(last_at) AS last_at
+FROM {source} GROUP BY hidden ORDER BY hidden""",
         parameters,
     )
     kinds = [_kind(found, kind, mend, 1 << n) for n, (kind, (_, mend)) in enumerate(KINDS.items())]
@@ -86,18 +87,18 @@ def unpriced(
     `exchanges`, `input_tokens`, `output_tokens`, `cost_usd` Decimal (the priced part),
     `first_at`, `last_at`.
     """
-    where, parameters = condition(selection)
+    source, parameters = summed(con, selection)
     return frame(
         con,
         f"""
 SELECT provider, {MODEL} AS model, operation, cost_status,
-    count(*) AS exchanges,
+    sum(exchanges)::BIGINT AS exchanges,
     sum(input_tokens)::BIGINT AS input_tokens,
     sum(output_tokens)::BIGINT AS output_tokens,
     sum(cost_usd) AS cost_usd,
-    min(started_at) AS first_at,
-    max(started_at) AS last_at
-FROM exchanges WHERE {NOT_FULLY_PRICED} AND {where}
+    min(first_at) AS first_at,
+    max(last_at) AS last_at
+FROM {source} WHERE {NOT_FULLY_PRICED}
 GROUP BY ALL
 ORDER BY coalesce(sum(input_tokens), 0) + coalesce(sum(output_tokens), 0) DESC, exchanges DESC,
     provider NULLS LAST, model NULLS LAST, operation NULLS LAST, cost_status

@@ -8,7 +8,8 @@ from __future__ import annotations
 import duckdb
 import polars as pl
 
-from analytics.queries import Selection, condition, dimension, frame
+from analytics.queries import Selection, dimension, frame
+from analytics.selected import summed
 
 LATEST = 200_000
 """The names of tags are those among so many of the latest exchanges."""
@@ -22,11 +23,11 @@ def choices(
     Columns: `name` (null for exchanges without one), `exchanges`. Raises UnknownDimension.
     """
     expression, given = dimension(by)
-    where, parameters = condition(selection)
+    source, parameters = summed(con, selection, by)
     return frame(
         con,
-        f"SELECT CAST({expression} AS VARCHAR) AS name, count(*) AS exchanges FROM exchanges "
-        f"WHERE {where} GROUP BY ALL ORDER BY exchanges DESC, name NULLS LAST LIMIT ?",
+        f"SELECT CAST({expression} AS VARCHAR) AS name, sum(exchanges)::BIGINT AS exchanges "
+        f"FROM {source} GROUP BY ALL ORDER BY exchanges DESC, name NULLS LAST LIMIT ?",
         [*given, *parameters, limit],
     )
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import duckdb
 import polars as pl
 
-from analytics.queries import Selection, condition, dimension, frame
+from analytics.queries import NOT_FULLY_PRICED, Selection, dimension, frame
+from analytics.selected import summed
 
 _SUMS = """sum(exchanges)::BIGINT AS exchanges, sum(cost_usd) AS cost_usd,
     sum(input_tokens)::BIGINT AS input_tokens, sum(output_tokens)::BIGINT AS output_tokens,
@@ -36,16 +37,16 @@ def cross(
     """
     first, given = dimension(rows)
     second, second_given = dimension(columns)
-    where, parameters = condition(selection)
+    source, parameters = summed(con, selection, rows, columns)
     found = frame(
         con,
         f"""
 WITH cells AS MATERIALIZED (
-    SELECT {first} AS name, {second} AS column_name, count(*) AS exchanges,
+    SELECT {first} AS name, {second} AS column_name, sum(exchanges) AS exchanges,
         sum(cost_usd) AS cost_usd, sum(input_tokens) AS input_tokens,
         sum(output_tokens) AS output_tokens,
-        count(*) FILTER (cost_status IN ('unpriced', 'partial')) AS not_fully_priced
-    FROM exchanges WHERE {where} GROUP BY ALL
+        coalesce(sum(exchanges) FILTER ({NOT_FULLY_PRICED}), 0) AS not_fully_priced
+    FROM {source} GROUP BY ALL
 ),
 first AS ({_places("name")}),
 second AS ({_places("column_name")}),

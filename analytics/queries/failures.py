@@ -38,7 +38,7 @@ _MEASURES = {
     "declined": counted(_DECLINED),
     "retried": counted("attempts > 1"),
     "recovered": counted("attempts > 1 AND outcome = 'completed'"),
-    "extra_attempts": Measure("sum(attempts - 1) FILTER (attempts > 1)"),
+    "extra_attempts": Measure("sum((attempts - 1) * exchanges) FILTER (attempts > 1)"),
     "error_cost_usd": Measure(f"sum(cost_usd) FILTER ({IS_ERROR})", ranking.MONEY),
 }
 
@@ -116,7 +116,10 @@ def failed_attempts(
     return frame(
         con,
         f"""
-WITH chosen AS (SELECT exchange_id, outcome FROM exchanges WHERE {where})
+WITH chosen AS (
+    SELECT exchange_id, outcome FROM exchanges WHERE {where}
+        AND (attempts > 1 OR outcome IS DISTINCT FROM 'completed')
+)
 SELECT tries.upstream, tries.status, tries.error_type,
     count(*) AS attempts,
     count(*) FILTER (outcome = 'completed') AS later_completed,

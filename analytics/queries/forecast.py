@@ -17,6 +17,7 @@ import polars as pl
 
 from analytics.pace import BASE_DAYS, FEWEST_FOR_WEEKDAYS, INTERVAL, LEAVES_OUT, Pace, pace
 from analytics.queries import NOT_FULLY_PRICED, Selection, condition
+from analytics.selected import summed
 from analytics.windows import Window
 
 _DAY = timedelta(days=1)
@@ -126,12 +127,11 @@ def _history(
     """Costs by hour, from the month before on, and far enough back for the pace."""
     start = min((month - _DAY).replace(day=1), now.astimezone(UTC).date() - BASE_DAYS * _DAY)
     window = Window(since=datetime.combine(start, time(), UTC), until=now)
-    where, parameters = condition(replace(selection, window=window))
+    source, parameters = summed(con, replace(selection, window=window))
     found = con.execute(
-        f"SELECT epoch_us(started_at) // 3600000000, sum(cost_usd), "
-        f"count(*) FILTER ({NOT_FULLY_PRICED} AND started_at >= ?) "
-        f"FROM exchanges WHERE {where} GROUP BY ALL ORDER BY ALL",
-        [datetime.combine(month, time(), UTC), *parameters],
+        f"SELECT hour, sum(cost_usd), coalesce(sum(exchanges) FILTER ({NOT_FULLY_PRICED}), 0) "
+        f"FROM {source} GROUP BY hour ORDER BY hour",
+        parameters,
     ).fetchall()
     hours = {
         datetime.fromtimestamp(hour * 3600, UTC): cost or Decimal(0) for hour, cost, _ in found
@@ -139,7 +139,11 @@ def _history(
     return _History(
         hours=hours,
         first=_first_whole_day(con, selection, min(hours, default=now), start),
-        not_fully_priced=sum(each[2] for each in found),
+        not_fully_priced=sum(
+            int(count)
+            for hour, _, count in found
+            if datetime.fromtimestamp(hour * 3600, UTC).date() >= month
+        ),
     )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import duckdb
 import polars as pl
 
-from analytics.queries import Selection, condition, frame
+from analytics.queries import Selection, frame
+from analytics.selected import summed
 from analytics.stream_mends import mend
 
 
@@ -21,17 +22,18 @@ def missing_usage(con: duckdb.DuckDBPyConnection, selection: Selection) -> pl.Da
     were counted here; `cost_usd` Decimal, what the estimates come to; `last_at`; `mend`, in words.
     Those with the most streams without usage come first.
     """
-    where, parameters = condition(selection)
+    source, parameters = summed(con, selection)
     found = frame(
         con,
         f"""
-SELECT client, feature, provider, dialect, count(*) AS streams,
-    count(*) FILTER (usage_source IS DISTINCT FROM 'provider') AS without_usage,
-    count(*) FILTER (usage_source = 'estimated') AS estimated,
+SELECT client, feature, provider, dialect, sum(exchanges)::BIGINT AS streams,
+    coalesce(sum(exchanges) FILTER (usage_source IS DISTINCT FROM 'provider'), 0)::BIGINT
+        AS without_usage,
+    coalesce(sum(exchanges) FILTER (usage_source = 'estimated'), 0)::BIGINT AS estimated,
     sum(cost_usd) FILTER (usage_source = 'estimated') AS cost_usd,
-    max(started_at) FILTER (usage_source IS DISTINCT FROM 'provider') AS last_at
-FROM exchanges
-WHERE {where} AND stream AND outcome = 'completed' AND cost_status IS NOT NULL
+    max(last_at) FILTER (usage_source IS DISTINCT FROM 'provider') AS last_at
+FROM {source}
+WHERE stream AND outcome = 'completed' AND cost_status IS NOT NULL
 GROUP BY ALL HAVING without_usage > 0
 ORDER BY without_usage DESC, client NULLS LAST, feature NULLS LAST, provider, dialect""",
         parameters,

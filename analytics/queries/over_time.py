@@ -6,7 +6,7 @@ Owns the buckets, their limits in UTC, and that none is missing. Weeks begin on 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 import duckdb
 import polars as pl
@@ -15,11 +15,10 @@ from analytics.queries import (
     IS_ERROR,
     NOT_FULLY_PRICED,
     Selection,
-    condition,
     dimension,
     frame,
-    sampled,
 )
+from analytics.selected import sampled, summed
 from analytics.windows import Window
 
 Bucket = Literal["hour", "day", "week", "month"]
@@ -35,13 +34,13 @@ _ORDER: dict[str, str] = {
     "errors": "sum(errors) DESC, sum(exchanges) DESC",
     "tokens": "sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)) DESC",
 }
-_CELL = f"""count(*) AS exchanges,
-    count(*) FILTER ({IS_ERROR}) AS errors,
+_CELL = f"""sum(exchanges) AS exchanges,
+    coalesce(sum(exchanges) FILTER ({IS_ERROR}), 0) AS errors,
     sum(cost_usd) AS cost_usd,
     sum(input_tokens) AS input_tokens,
     sum(output_tokens) AS output_tokens,
     sum(cache_read_tokens) AS cache_read_tokens,
-    count(*) FILTER ({NOT_FULLY_PRICED}) AS not_fully_priced"""
+    coalesce(sum(exchanges) FILTER ({NOT_FULLY_PRICED}), 0) AS not_fully_priced"""
 _SUMS = """sum(exchanges)::BIGINT AS exchanges,
     sum(errors)::BIGINT AS errors,
     sum(cost_usd) AS cost_usd,
@@ -95,11 +94,9 @@ def over_time(
     time. Raises UnknownDimension, TooManyBuckets.
     """
     if by is None:
-        found = _cells(con, selection, bucket, "NULL", [], 0, sort).filter(
-            pl.col("place").is_null()
-        )
+        found = _cells(con, selection, None, bucket, 0, sort).filter(pl.col("place").is_null())
     else:
-        found = _cells(con, selection, bucket, *dimension(by), limit, sort)
+        found = _cells(con, selection, by, bucket, limit, sort)
     buckets = _buckets(found["start"], selection.window, bucket, now)
     return _filled(found, buckets, limit)
 
@@ -107,20 +104,20 @@ def over_time(
 def _cells(
     con: duckdb.DuckDBPyConnection,
     selection: Selection,
+    by: str | None,
     bucket: Bucket,
-    expression: str,
-    given: list[Any],
     limit: int,
     sort: Sort,
 ) -> pl.DataFrame:
-    where, parameters = condition(selection)
-    unit = _HOUR if bucket == "hour" else _DAY
+    expression, given = ("NULL", []) if by is None else dimension(by)
+    source, parameters = summed(con, selection, *([] if by is None else [by]))
+    hours = 1 if bucket == "hour" else 24
     return frame(
         con,
         f"""
 WITH cells AS MATERIALIZED (
-    SELECT epoch_us(started_at) // {unit} AS number, {expression} AS name, {_CELL}
-    FROM exchanges WHERE {where} GROUP BY ALL
+    SELECT hour // {hours} AS number, {expression} AS name, {_CELL}
+    FROM {source} GROUP BY ALL
 ),
 largest AS (
     SELECT name AS label FROM cells GROUP BY name
@@ -203,11 +200,10 @@ def durations_over_time(
     """Percentiles of the durations of answers that came whole, by bucket, none missing.
 
     Columns: `start`, UTC; `answered`, the completed exchanges that they come from (a sample of
-    more than EXACT_ROWS, see analytics.queries.sampled); `p50_seconds`, `p95_seconds`,
+    more than EXACT_ROWS, see analytics.selected.sampled); `p50_seconds`, `p95_seconds`,
     `p99_seconds`; `p50_first_chunk_seconds`, `p95_first_chunk_seconds`: null where none is known.
     """
-    where, parameters = condition(selection)
-    where, parameters = sampled(con, f"outcome = 'completed' AND {where}", parameters)
+    where, parameters = sampled(con, selection, "outcome = 'completed'")
     unit = _HOUR if bucket == "hour" else _DAY
     first = "time_to_first_chunk_seconds"
     found = frame(

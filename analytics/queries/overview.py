@@ -13,24 +13,23 @@ from analytics.queries import (
     NOT_FULLY_PRICED,
     WITHOUT_USAGE,
     Selection,
-    condition,
     frame,
-    sampled,
 )
+from analytics.selected import sampled, summed
 
-_SUMS = f"""count(*) AS exchanges,
-    count(*) FILTER ({IS_ERROR}) AS errors,
+_SUMS = f"""coalesce(sum(exchanges), 0)::BIGINT AS exchanges,
+    coalesce(sum(exchanges) FILTER ({IS_ERROR}), 0)::BIGINT AS errors,
     sum(cost_usd) AS cost_usd,
     sum(input_tokens)::BIGINT AS input_tokens,
     sum(output_tokens)::BIGINT AS output_tokens,
     sum(cache_read_tokens)::BIGINT AS cache_read_tokens,
     count(DISTINCT user_id) AS users,
     count(DISTINCT feature) AS features,
-    count(*) FILTER ({NOT_FULLY_PRICED}) AS not_fully_priced,
-    count(*) FILTER (cost_status = 'estimated') AS estimated,
-    count(*) FILTER ({WITHOUT_USAGE}) AS without_usage,
-    min(started_at) AS first_at,
-    max(started_at) AS last_at"""
+    coalesce(sum(exchanges) FILTER ({NOT_FULLY_PRICED}), 0)::BIGINT AS not_fully_priced,
+    coalesce(sum(exchanges) FILTER (cost_status = 'estimated'), 0)::BIGINT AS estimated,
+    coalesce(sum(exchanges) FILTER ({WITHOUT_USAGE}), 0)::BIGINT AS without_usage,
+    min(first_at) AS first_at,
+    max(last_at) AS last_at"""
 
 
 def overview(
@@ -42,7 +41,7 @@ def overview(
     costs; `input_tokens`, `output_tokens`, `cache_read_tokens`; `users`, `features`, how many
     different ones; `not_fully_priced`, `estimated`, `without_usage` as in `spend`; `first_at`,
     `last_at`; `error_share` of the exchanges; `p50_seconds`, `p95_seconds` of the whole duration,
-    and `p50_first_chunk_seconds` (see analytics.queries.sampled).
+    and `p50_first_chunk_seconds` (see analytics.selected.sampled).
     """
     rows = [_row(con, selection, "this")]
     if earlier is not None:
@@ -51,9 +50,9 @@ def overview(
 
 
 def _row(con: duckdb.DuckDBPyConnection, selection: Selection, window: str) -> pl.DataFrame:
-    where, parameters = condition(selection)
-    sums = frame(con, f"SELECT {_SUMS} FROM exchanges WHERE {where}", parameters)
-    few, given = sampled(con, where, parameters)
+    source, parameters = summed(con, selection)
+    sums = frame(con, f"SELECT {_SUMS} FROM {source}", parameters)
+    few, given = sampled(con, selection)
     durations = frame(
         con,
         "SELECT quantile_cont(duration_seconds, 0.5) AS p50_seconds, "

@@ -16,10 +16,10 @@ from analytics.queries import (
     IS_ERROR,
     NOT_FULLY_PRICED,
     Selection,
-    condition,
     dimension,
     frame,
 )
+from analytics.selected import summed
 from analytics.windows import Window
 
 Sort = Literal["cost", "exchanges", "change", "latest"]
@@ -58,36 +58,44 @@ def people(
     Raises UnknownDimension.
     """
     expression, given = dimension(by)
-    inside, bounds = condition(Selection(window=selection.window))
-    prior, prior_bounds = condition(Selection(window=earlier.window if earlier else Window()))
-    if earlier is None:
-        prior = "false"
-    where, parameters = condition(replace(selection, window=Window()))
+    ever, of_ever = summed(con, replace(selection, window=Window()), by)
+    inside, of_inside = summed(con, selection, by)
+    prior, of_prior = summed(con, replace(selection, window=(earlier or selection).window), by)
     found = frame(
         con,
         f"""
-WITH marked AS (
-    SELECT {expression} AS name, started_at, input_tokens, output_tokens, cost_usd,
-        {IS_ERROR} AS is_error, {NOT_FULLY_PRICED} AS is_not_priced,
-        {inside} AS inside, {prior} AS prior
-    FROM exchanges WHERE {where}
+WITH ever AS (
+    SELECT {expression} AS name, min(first_at) AS first_at, max(last_at) AS last_at
+    FROM {ever} GROUP BY ALL
+),
+inside AS (
+    SELECT {expression} AS name, sum(exchanges) AS exchanges,
+        sum(exchanges) FILTER ({IS_ERROR}) AS errors,
+        sum(input_tokens)::BIGINT AS input_tokens, sum(output_tokens)::BIGINT AS output_tokens,
+        sum(cost_usd) AS cost_usd, sum(exchanges) FILTER ({NOT_FULLY_PRICED}) AS not_fully_priced
+    FROM {inside} GROUP BY ALL
+),
+prior AS (
+    SELECT {expression} AS name, sum(exchanges) AS exchanges_before,
+        sum(cost_usd) AS cost_usd_before
+    FROM {prior} WHERE ? GROUP BY ALL
 ),
 groups AS (
-    SELECT name, min(started_at) AS first_at, max(started_at) AS last_at,
-        count(*) FILTER (inside) AS exchanges,
-        count(*) FILTER (inside AND is_error) AS errors,
-        sum(input_tokens) FILTER (inside)::BIGINT AS input_tokens,
-        sum(output_tokens) FILTER (inside)::BIGINT AS output_tokens,
-        sum(cost_usd) FILTER (inside) AS cost_usd,
-        count(*) FILTER (inside AND is_not_priced) AS not_fully_priced,
-        count(*) FILTER (prior) AS exchanges_before,
-        sum(cost_usd) FILTER (prior) AS cost_usd_before
-    FROM marked GROUP BY name
+    SELECT ever.name AS name, first_at, last_at,
+        coalesce(exchanges, 0)::BIGINT AS exchanges, coalesce(errors, 0)::BIGINT AS errors,
+        input_tokens, output_tokens, cost_usd,
+        coalesce(not_fully_priced, 0)::BIGINT AS not_fully_priced,
+        coalesce(exchanges_before, 0)::BIGINT AS exchanges_before, cost_usd_before
+    FROM ever LEFT JOIN inside ON ever.name IS NOT DISTINCT FROM inside.name
+        LEFT JOIN prior ON ever.name IS NOT DISTINCT FROM prior.name
 )
 SELECT *, sum(cost_usd) OVER () AS whole FROM groups
 WHERE exchanges > 0 OR exchanges_before > 0
 ORDER BY {_ORDER[sort]}, name NULLS LAST LIMIT ?""",
-        [*given, *bounds, *prior_bounds, *parameters, limit],
+        [
+            *(*given, *of_ever, *given, *of_inside, *given, *of_prior),
+            *(earlier is not None, limit),
+        ],
     )
     return _compared(found, selection, is_compared=earlier is not None)
 

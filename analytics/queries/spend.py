@@ -53,7 +53,7 @@ def spend(
     - `input_tokens`, `output_tokens`: known ones, null where none is
     - `cost_usd` Decimal, the known costs; `cost_share` of the known costs of all, 0 to 1
     - `p50_seconds`, `p95_seconds`: the whole duration, exact up to EXACT_ROWS exchanges, of more
-      from a sample of about so many (see analytics.queries.sampled)
+      from a sample of about so many (see analytics.selected.sampled)
     - `not_fully_priced` (cost is missing or a lower bound), `estimated` (cost rests on estimated
       tokens), `without_usage` (it may have cost something, and nobody said how much was used)
     - `cached`, answers from the proxy's cache, which cost nothing; `saved_usd` Decimal, what they

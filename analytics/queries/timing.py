@@ -33,7 +33,7 @@ def timing(
 
     - `part`, `name`, `groups` as in `spend`; `exchanges`, completed or not; `answered`, completed
     - `measured`: the answers that the percentiles come from, all up to EXACT_ROWS, of more a
-      sample of about so many (see analytics.queries.sampled)
+      sample of about so many (see analytics.selected.sampled)
     - `p50_seconds`, `p95_seconds`, `p99_seconds`: the whole duration; `seconds_known`, of how many
     - `p50_first_chunk_seconds`, ...: until the first byte of the answer;
       `first_chunk_seconds_known`

@@ -16,7 +16,7 @@ import duckdb
 import polars as pl
 
 from analytics.prices import PriceBook
-from analytics.queries import DAY, IS_ERROR, Selection, condition
+from analytics.queries import IS_ERROR, Selection
 from analytics.reports.blame import CROWD, blame
 from analytics.reports.findings import IN_USD, Finding, distinct, joined, rank, without_echoes
 from analytics.reports.sums import COSTED, FOLDED, KEYS, RAW_KEYS, SUMS, Pricer
@@ -28,6 +28,7 @@ from analytics.reports.watch import (
     is_new_high,
     peers_level,
 )
+from analytics.selected import DAY, summed
 from analytics.windows import Window
 
 DIMENSIONS: Mapping[str, str] = {
@@ -130,10 +131,8 @@ def _span(
     con: duckdb.DuckDBPyConnection, selection: Selection, now: datetime
 ) -> tuple[date, date] | None:
     """The first day of the history and the last day of the window."""
-    where, parameters = condition(selection)
-    (row,) = con.execute(
-        f"SELECT min(started_at), max(started_at) FROM exchanges WHERE {where}", parameters
-    ).fetchall()
+    source, parameters = summed(con, selection)
+    (row,) = con.execute(f"SELECT min(first_at), max(last_at) FROM {source}", parameters).fetchall()
     if row[0] is None:
         return None
     since = (selection.window.since or row[0]).astimezone(UTC).date()
@@ -161,12 +160,12 @@ def _fill_cube(
     Users of whom no day could be told are one, CROWD. Returns the least effect worth telling.
     """
     window = Window(since=_midnight(span[0]), until=_midnight(span[1] + _DAY))
-    where, parameters = condition(Selection(window=window, values=selection.values))
+    source, parameters = summed(con, Selection(window=window, values=selection.values))
     con.execute(
         f"""
 CREATE OR REPLACE TEMP TABLE user_days AS
 SELECT {DAY} AS day, user_id, sum(cost_usd) AS usd
-FROM exchanges WHERE {where} GROUP BY ALL""",
+FROM {source} GROUP BY ALL""",
         parameters,
     )
     least = _least(con) if given is None else given
@@ -182,10 +181,9 @@ raw AS (
         CASE WHEN user_id IS NULL OR user_id IN (SELECT label FROM known WHERE label IS NOT NULL)
             THEN user_id ELSE ? END AS user_id,
         {COSTED} AS costed, {RAW_KEYS}, {SUMS},
-        count(*) FILTER ({IS_ERROR}) AS errors,
-        count(*) FILTER (duration_seconds > 0) AS timed,
-        sum(ln(duration_seconds)) FILTER (duration_seconds > 0) AS log_seconds
-    FROM exchanges WHERE {where} GROUP BY ALL
+        coalesce(sum(exchanges) FILTER ({IS_ERROR}), 0) AS errors,
+        sum(timed) AS timed, sum(log_seconds) AS log_seconds
+    FROM {source} GROUP BY ALL
 )
 SELECT day, feature, user_id, costed, {KEYS}, {FOLDED}, sum(errors)::BIGINT AS errors,
     sum(timed)::BIGINT AS timed, sum(log_seconds) AS log_seconds

@@ -15,10 +15,11 @@ import duckdb
 import polars as pl
 
 from analytics.prices import PriceBook
-from analytics.queries import WITHOUT_USAGE, Selection, condition, dimension, frame
+from analytics.queries import WITHOUT_USAGE, Selection, dimension, frame
 from analytics.reports.drivers import Models, model_label, told
 from analytics.reports.split import CAUSES, Causes, split
 from analytics.reports.sums import COSTED, FOLDED, KEYS, RAW_KEYS, SUMS, Pricer, added
+from analytics.selected import summed
 from analytics.windows import Window
 
 GROUPS = 1_000
@@ -116,14 +117,13 @@ def _sums(
     con: duckdb.DuckDBPyConnection, by: str, selection: Selection, against: Window
 ) -> pl.DataFrame:
     expression, given = dimension(by)
-    inside, bounds = condition(Selection(window=selection.window))
-    either, parameters = _either(selection, against)
+    either, parameters = _either(con, selection, against, by)
     return frame(
         con,
         f"""
 WITH raw AS (
-    SELECT {expression} AS label, {inside} AS is_after, {RAW_KEYS}, {SUMS}
-    FROM exchanges WHERE {COSTED} AND {either} GROUP BY ALL
+    SELECT {expression} AS label, is_after, {RAW_KEYS}, {SUMS}
+    FROM {either} WHERE {COSTED} GROUP BY ALL
 ),
 sums AS (
     SELECT CAST(label AS VARCHAR) AS name, is_after, {KEYS}, {FOLDED} FROM raw GROUP BY ALL
@@ -140,20 +140,23 @@ folded AS (
 SELECT name, is_rest, is_after, provider, model, service_tier, unsplit, {FOLDED}
 FROM folded GROUP BY ALL
 ORDER BY name NULLS LAST, is_rest, is_after, provider, model, service_tier, unsplit""",
-        [*given, *bounds, *parameters],
+        [*given, *parameters],
     )
 
 
-def _either(selection: Selection, against: Window) -> tuple[str, list[Any]]:
-    """The condition that an exchange is in one of the windows; one in both is refused."""
+def _either(
+    con: duckdb.DuckDBPyConnection, selection: Selection, against: Window, *by: str
+) -> tuple[str, list[Any]]:
+    """The sums of both windows, with `is_after`; that an exchange is in both is refused."""
     first, second = sorted(
         (selection.window, against), key=lambda each: (each.since is not None, each.since or 0)
     )
     if first.until is None or second.since is None or first.until > second.since:
         raise WindowsOverlap(f"the windows overlap: {first}; {second}")
-    one, given = condition(selection)
-    other, more = condition(replace(selection, window=against))
-    return f"(({one}) OR ({other}))", [*given, *more]
+    after, given = summed(con, selection, *by)
+    before, more = summed(con, replace(selection, window=against), *by)
+    sides = f"SELECT true AS is_after, * FROM {after} UNION ALL SELECT false, * FROM {before}"
+    return f"({sides})", [*given, *more]
 
 
 class WindowsOverlap(ValueError):
@@ -237,24 +240,27 @@ def _drivers(found: list[_Group], limit: int) -> pl.DataFrame:
 def _coverage(
     con: duckdb.DuckDBPyConnection, selection: Selection, against: Window
 ) -> pl.DataFrame:
-    inside, bounds = condition(Selection(window=selection.window))
-    either, parameters = _either(selection, against)
-    unknown = f"(cost_usd IS NULL AND (cost_status = 'unpriced' OR {WITHOUT_USAGE}))"
+    either, parameters = _either(con, selection, against)
+    unknown = f"(NOT is_costed AND (cost_status = 'unpriced' OR {WITHOUT_USAGE}))"
     found = frame(
         con,
         f"""
-SELECT {inside} AS is_after, count(*) AS exchanges, count(cost_usd) AS costed,
-    count(*) FILTER ({unknown}) AS unpriced,
+SELECT is_after, {_counted("true")} AS exchanges, {_counted("is_costed")} AS costed,
+    {_counted(unknown)} AS unpriced,
     coalesce(sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)) FILTER ({unknown}), 0)
         ::BIGINT AS unpriced_tokens,
-    count(*) FILTER (cost_status = 'partial') AS partial,
+    {_counted("cost_status = 'partial'")} AS partial,
     sum(cost_usd) FILTER (cost_status = 'partial') AS partial_usd,
-    count(*) FILTER (cost_status = 'estimated') AS estimated,
+    {_counted("cost_status = 'estimated'")} AS estimated,
     sum(cost_usd) FILTER (cost_status = 'estimated') AS estimated_usd
-FROM exchanges WHERE {either} GROUP BY ALL""",
-        [*bounds, *parameters],
+FROM {either} GROUP BY ALL""",
+        parameters,
     )
     sides = pl.DataFrame({"is_after": [False, True], "window": ["before", "after"]})
     counts = ("exchanges", "costed", "unpriced", "unpriced_tokens", "partial", "estimated")
     joined = sides.join(found, on="is_after", how="left", maintain_order="left")
     return joined.drop("is_after").with_columns(pl.col(counts).fill_null(0))
+
+
+def _counted(condition: str) -> str:
+    return f"coalesce(sum(exchanges) FILTER ({condition}), 0)::BIGINT"

@@ -18,8 +18,9 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from analytics.queries import HOUR, MODEL, frame
-from analytics.reports.prompt_versions import ADDED, OF_VERSIONS, SUMS
+from analytics.hours import ONE
+from analytics.queries import MODEL, frame
+from analytics.reports.prompt_versions import ADDED, SUMS
 
 COMPARED = timedelta(days=7)
 """How far a change is looked at in both directions."""
@@ -54,10 +55,13 @@ SELECT change, label, place, moment + place * ?::INTERVAL AS edge,
 FROM changes, (SELECT unnest([-1, 0, 1]) AS place)"""
 _SIDES = f"""
 WITH cut AS (
-    SELECT change, version, place + (started_at >= edge)::INTEGER AS side,
-        request_model, response_model, {SUMS}
-    {OF_VERSIONS} JOIN prompt_edges p ON {HOUR} = p.hour AND e.feature IS NOT DISTINCT FROM p.label
-    WHERE {{where}} GROUP BY ALL
+    SELECT change, version, place + (first_at >= edge)::INTEGER AS side,
+        e.request_model, e.response_model, {SUMS}
+    FROM (SELECT {ONE} FROM exchanges WHERE {{where}}) AS e
+        JOIN prompt_versions v
+            ON e.prompt_fingerprint = v.fingerprint AND e.feature IS NOT DISTINCT FROM v.label
+        JOIN prompt_edges p ON e.hour = p.hour AND e.feature IS NOT DISTINCT FROM p.label
+    GROUP BY ALL
 ),
 whole AS (
     SELECT change, version, place + 1 AS side, h.* EXCLUDE (label, version, hour)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import duckdb
 
-from analytics.queries import HOUR, MODEL
+from analytics.queries import MODEL, Selection
+from analytics.selected import summed
 
 VERSION_EXCHANGES = 5
 VERSION_SHARE = 0.1
@@ -24,15 +24,14 @@ UNSTABLE_FINGERPRINTS = 5
 MAIN_SHARE = 0.5
 """What a version must have in the hours of an unstable prompt, to be more than a frequent case."""
 
-SUMS = """count(*) AS exchanges, min(started_at) AS first_at, max(started_at) AS last_at,
-    max(exchange_id) AS example,
-    sum(input_tokens)::BIGINT AS input, count(input_tokens) AS with_input,
-    sum(output_tokens)::BIGINT AS output, count(output_tokens) AS with_output,
-    sum(cache_read_tokens)::BIGINT AS cache_read,
-    sum(CASE WHEN cache_read_tokens >= 0 THEN input_tokens END)::BIGINT AS cacheable,
-    count(cost_usd) AS costed, sum(cost_usd) AS cost_usd,
-    sum(CAST(cost_usd AS DOUBLE) ** 2) AS squares"""
-"""Of exchanges; `squares` are those of costs, for their variance."""
+SUMS = """sum(exchanges)::BIGINT AS exchanges, min(first_at) AS first_at, max(last_at) AS last_at,
+    max(last_exchange_id) AS example,
+    sum(input_tokens)::BIGINT AS input, sum(with_input)::BIGINT AS with_input,
+    sum(output_tokens)::BIGINT AS output, sum(with_output)::BIGINT AS with_output,
+    sum(cache_read_tokens)::BIGINT AS cache_read, sum(cacheable_tokens)::BIGINT AS cacheable,
+    coalesce(sum(exchanges) FILTER (is_costed), 0)::BIGINT AS costed, sum(cost_usd) AS cost_usd,
+    sum(cost_squares) AS squares"""
+"""Of analytics.selected.summed; `squares` are those of costs, for their variance."""
 ADDED = ", ".join(
     [
         *("min(first_at) AS first_at", "max(last_at) AS last_at", "max(example) AS example"),
@@ -50,9 +49,9 @@ ADDED = ", ".join(
 
 _HOURS = f"""
 CREATE OR REPLACE TEMP TABLE prompt_hours AS
-SELECT feature, prompt_fingerprint AS fingerprint, {HOUR} AS hour, request_model, response_model,
+SELECT feature, prompt_fingerprint AS fingerprint, hour, request_model, response_model,
     {SUMS}
-FROM exchanges WHERE prompt_fingerprint IS NOT NULL AND {{where}} GROUP BY ALL"""
+FROM {{source}} WHERE prompt_fingerprint IS NOT NULL GROUP BY ALL"""
 _VERSIONS = f"""
 CREATE OR REPLACE TEMP TABLE prompt_versions AS
 WITH used AS (
@@ -134,11 +133,10 @@ FROM days ORDER BY feature NULLS LAST, day, version"""
 
 
 @contextmanager
-def version_tables(
-    con: duckdb.DuckDBPyConnection, where: str, parameters: list[Any]
-) -> Iterator[None]:
-    """The temporary tables, for the exchanges that meet the condition."""
-    con.execute(_HOURS.format(where=where), parameters)
+def version_tables(con: duckdb.DuckDBPyConnection, selection: Selection) -> Iterator[None]:
+    """The temporary tables, for the exchanges selected."""
+    source, parameters = summed(con, selection)
+    con.execute(_HOURS.format(source=source), parameters)
     con.execute(_VERSIONS)
     con.execute(_VERSION_HOURS)
     try:

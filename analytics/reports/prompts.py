@@ -65,7 +65,7 @@ def prompts(con: duckdb.DuckDBPyConnection, selection: Selection, *, texts: bool
     `texts` False reads no contents.
     """
     where, parameters = condition(selection)
-    with version_tables(con, where, parameters):
+    with version_tables(con, selection):
         versions = frame(con, DESCRIBED)
         shares = frame(con, SHARES)
         changed = changes(con, versions, where, parameters)

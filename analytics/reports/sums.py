@@ -16,26 +16,24 @@ from analytics.prices import PriceBook
 from analytics.queries import MODEL
 from analytics.reports.class_prices import INPUT_CLASSES, ClassPrices, Served, class_prices
 
-_READ, _WRITE = "coalesce(cache_read_tokens, 0)", "coalesce(cache_write_tokens, 0)"
-_HOUR = "coalesce(cache_write_1h_tokens, 0)"
 _ORDINARY = "('auto', 'default', 'standard', 'standard_only', 'on_demand', 'unspecified')"
-RAW_KEYS = """provider, request_model, response_model, service_tier,
-    input_cost_usd IS NULL AND output_cost_usd IS NULL AS unsplit"""
+RAW_KEYS = "provider, request_model, response_model, service_tier, is_unsplit AS unsplit"
 """By these a row of sums is made first, as columns are grouped quicker than what is made of them.
 `unsplit`: the provider reported one cost for input and output together."""
 KEYS = f"""provider, {MODEL} AS model,
     CASE WHEN lower(service_tier) NOT IN {_ORDINARY} THEN lower(service_tier) END AS service_tier,
     unsplit"""
 """What a row of sums is about, besides the caller's own keys, of such rows."""
-SUMS = f"""any_value(operation) AS operation, max(started_at) AS last_at, count(*) AS exchanges,
-    sum(greatest(input_tokens - {_READ} - {_WRITE}, 0))::BIGINT AS fresh,
+SUMS = """any_value(operation) AS operation, max(last_at) AS last_at,
+    sum(exchanges)::BIGINT AS exchanges,
+    sum(fresh_tokens)::BIGINT AS fresh,
     sum(cache_read_tokens)::BIGINT AS cache_read,
-    sum(greatest({_WRITE} - {_HOUR}, 0))::BIGINT AS cache_write,
+    sum(brief_write_tokens)::BIGINT AS cache_write,
     sum(cache_write_1h_tokens)::BIGINT AS cache_write_1h,
     sum(output_tokens)::BIGINT AS output,
     sum(input_cost_usd) AS input_usd, sum(output_cost_usd) AS output_usd,
     sum(cost_usd) AS cost_usd"""
-"""The sums of exchanges; every row of sums has at least one exchange."""
+"""Of analytics.selected.summed; every row has at least one exchange."""
 FOLDED = ", ".join(
     [
         *(f"any_value({name}) AS {name}" for name in ("request_model", "response_model")),
@@ -46,7 +44,7 @@ FOLDED = ", ".join(
     ]
 )
 """Sums of such sums."""
-COSTED = "cost_usd IS NOT NULL"
+COSTED = "is_costed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,13 @@ Refuses to be an oracle: there is no ledger for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa  # type: ignore[import-untyped]
 
-from analytics import store
+from analytics import hours, store
 from analytics.rows import Rows
 from analytics.schema import create_table
 from sample_data.generator.plan import Window
@@ -103,6 +103,7 @@ def fill_rows(
                 progress(number)
         con.execute("DROP TABLE copies")
         con.commit()
+        hours.sum_all(con, datetime.now(UTC))
         con.execute("CHECKPOINT")
     return number
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from analytics import store
+from analytics import hours, store
 from analytics.rows import Rows
 from sample_data.generator import bodies, bulk, to_journal, to_store
 from sample_data.generator.billing import overrides
@@ -57,6 +57,7 @@ def fill(
         con.execute("DELETE FROM meta WHERE key = ?", [_META])
         con.execute("INSERT INTO meta VALUES (?, ?)", [_META, _described(window)])
         con.commit()
+        hours.sum_all(con, datetime.now(UTC))
         con.execute("CHECKPOINT")
     return number
 
