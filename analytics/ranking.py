@@ -20,8 +20,6 @@ Fold = str
 COUNT: Fold = "coalesce(sum({}), 0)::BIGINT"
 SUM: Fold = "sum({})::BIGINT"
 MONEY: Fold = "sum({})"
-FIRST: Fold = "min({})"
-LAST: Fold = "max({})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ Measures = Mapping[str, Measure]
 
 def counted(condition: str) -> Measure:
     """How many meet it (SQL over analytics.hours.KEYS)."""
-    return Measure(f"sum(CASE WHEN {condition} THEN exchanges END)")
+    return Measure(f"sum(CASE WHEN {condition} THEN exchanges ELSE 0 END)")
 
 
 EXCHANGES: Measures = {"exchanges": Measure("sum(exchanges)")}

@@ -1,8 +1,8 @@
-"""Selected exchanges as queries read them: as sums by hour, or as a sample.
+"""Selected exchanges as queries read them: as sums by hour, as a sample, or the newest of them.
 
 Owns which part of a selection the table `hours` answers and which is read exchange by exchange, so
-that both together are the selection exactly; and how large selections are sampled. Refuses to know
-what is asked.
+that both together are the selection exactly; and how large selections are made small. Refuses to
+know what is asked.
 """
 
 from __future__ import annotations
@@ -70,6 +70,21 @@ def _around(window: Window, first: int | None, last: int) -> list[Window]:
     if window.until is None or window.until > end:
         around.append(Window(since=end, until=window.until))
     return around
+
+
+def newest(con: duckdb.DuckDBPyConnection, selection: Selection, count: int) -> Selection:
+    """The same selection over as many of its last hours as have so many exchanges."""
+    source, parameters = summed(con, selection)
+    found = con.execute(
+        f"""SELECT hour FROM (SELECT hour, sum(sum(exchanges)) OVER (ORDER BY hour DESC) AS later
+            FROM {source} GROUP BY hour) WHERE later >= {count} ORDER BY hour DESC LIMIT 1""",
+        parameters,
+    ).fetchall()
+    if not found:
+        return selection
+    since, given = _EPOCH + int(found[0][0]) * _HOUR, selection.window.since
+    since = since if given is None else max(since, given)
+    return replace(selection, window=replace(selection.window, since=since))
 
 
 def sampled(

@@ -25,10 +25,7 @@ def kept_answers(con: duckdb.DuckDBPyConnection, selection: Selection) -> pl.Dat
     found = frame(
         con,
         f"""
-WITH chosen AS (
-    SELECT exchange_id, saved_usd, cost_usd, cache_hit, tags['meterline-cache'] AS vectors_for
-    FROM exchanges WHERE {where}
-),
+WITH chosen AS (SELECT exchange_id, saved_usd, cache_hit FROM exchanges WHERE {where}),
 decided AS (
     SELECT rule,
         count(*) FILTER (action = 'hit') AS hits,
@@ -41,14 +38,14 @@ decided AS (
     FROM decisions JOIN chosen USING (exchange_id) WHERE policy = 'cache' GROUP BY rule
 ),
 vectors AS (
-    SELECT vectors_for AS rule, sum(cost_usd) AS vectors_usd
-    FROM chosen WHERE vectors_for IS NOT NULL GROUP BY ALL
+    SELECT tags['meterline-cache'] AS rule, sum(cost_usd) AS vectors_usd
+    FROM exchanges WHERE operation = 'embeddings' AND {where} GROUP BY ALL
 )
 SELECT rule, hits, by_meaning, saved_usd, kept, vectors_usd, would_have_served, right_hits,
     false_hits
 FROM decided LEFT JOIN vectors USING (rule)
 ORDER BY saved_usd DESC NULLS LAST, hits DESC, rule NULLS LAST""",
-        parameters,
+        [*parameters, *parameters],
     )
     compared = pl.col("right_hits") + pl.col("false_hits")
     share = pl.when(compared > 0).then(pl.col("false_hits") / compared)

@@ -5,7 +5,7 @@ Owns the list. One session in its steps is analytics/queries/session.py.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import duckdb
 import polars as pl
@@ -19,6 +19,9 @@ _RANK: dict[str, str] = {
     "exchanges": "count(*) DESC",
     "errors": f"count(*) FILTER ({IS_ERROR}) DESC, count(*) DESC",
 }
+
+_EACH = 100
+"""So many exchanges for each session wanted are looked at for the latest."""
 
 
 def sessions(
@@ -39,17 +42,14 @@ def sessions(
     """
     where, parameters = condition(selection)
     where = f"session_id IS NOT NULL AND {where}"
+    first = _first(con, where, parameters, limit, sort)
     found = frame(
         con,
         f"""
-WITH chosen AS (
-    SELECT session_id AS id FROM exchanges WHERE {where} GROUP BY session_id
-    ORDER BY {_RANK[sort]}, session_id LIMIT ?
-),
-first AS MATERIALIZED (SELECT id, row_number() OVER () AS rank FROM chosen)
+WITH first AS (SELECT unnest(?::VARCHAR[]) AS id, unnest(range({len(first)})) AS rank)
 SELECT session_id,
-    arg_min_null(user_id, (started_at, exchange_id)) AS user_id,
-    arg_min_null(feature, (started_at, exchange_id)) AS feature,
+    arg_min_null(user_id, (started_at, rowid)) AS user_id,
+    arg_min_null(feature, (started_at, rowid)) AS feature,
     min(started_at) AS started_at,
     make_timestamptz(max(epoch_us(started_at)
         + CAST(coalesce(duration_seconds, 0) * 1e6 AS BIGINT))) AS ended_at,
@@ -64,8 +64,24 @@ SELECT session_id,
     count(*) FILTER ({NOT_FULLY_PRICED}) AS not_fully_priced
 FROM exchanges JOIN first ON session_id = id WHERE {where}
 GROUP BY session_id, rank ORDER BY rank""",
-        [*parameters, limit, *parameters],
+        [first, *parameters],
     )
     length = (pl.col("ended_at") - pl.col("started_at")).dt.total_microseconds() / 1e6
     after = found.columns.index("ended_at") + 1
     return found.insert_column(after, found.select(length.alias("seconds")).to_series())
+
+
+def _first(
+    con: duckdb.DuckDBPyConnection, where: str, parameters: list[Any], limit: int, sort: Sort
+) -> list[str]:
+    """In order. The latest are known from the latest exchanges, where these have enough."""
+    ranked = f"""SELECT session_id FROM {{source}}
+        GROUP BY session_id ORDER BY {_RANK[sort]}, session_id LIMIT {limit}"""
+    if sort == "latest":
+        newest = f"""(SELECT session_id, started_at FROM exchanges WHERE {where}
+            ORDER BY started_at DESC LIMIT {limit * _EACH})"""
+        found = frame(con, ranked.format(source=newest), parameters)["session_id"].to_list()
+        if len(found) == limit:
+            return found
+    source = f"exchanges WHERE {where}"
+    return frame(con, ranked.format(source=source), parameters)["session_id"].to_list()

@@ -1,15 +1,13 @@
 """Each version of a prompt beside the one it replaced: in the days before the change, and since.
 
 Owns which version was replaced, what is compared, and when a difference is clear. The sums are
-those of prompt_versions.py; the exchanges are read once more, for the hours that a comparison
-begins or ends in.
+those of prompt_versions.py, so no exchange is read.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
 from math import sqrt
@@ -18,11 +16,10 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from analytics.hours import ONE
 from analytics.queries import MODEL, frame
-from analytics.reports.prompt_versions import ADDED, SUMS
+from analytics.reports.prompt_versions import ADDED
 
-COMPARED = timedelta(days=7)
+_HOURS = 7 * 24
 """How far a change is looked at in both directions."""
 _CLEAR = 3.0
 """Standard errors that a difference of means must have to be called clear."""
@@ -42,66 +39,40 @@ _COLUMNS: dict[str, Any] = {
     "cost_usd_since": _MONEY,
     "models_changed": pl.Boolean,
 }
-# A change has three edges: where the days before begin, itself, where the days since end. Hours
-# strictly between two edges count whole; those of the edges are read apart, cut at the edge.
-_EDGES = """
-CREATE OR REPLACE TEMP TABLE prompt_edges AS
+# Whole hours are compared. That of the change itself is among the days before for the versions that
+# were in use, and among the days since for the new one, which nobody used earlier.
+_SIDES = f"""
 WITH changes AS (
     SELECT unnest(range(?)) AS change, unnest(?::VARCHAR[]) AS label,
-        unnest(?::TIMESTAMPTZ[]) AS moment
+        unnest(?::BIGINT[]) AS version, unnest(?::BIGINT[]) AS hour
 )
-SELECT change, label, place, moment + place * ?::INTERVAL AS edge,
-    epoch_us(edge) // 3_600_000_000 AS hour
-FROM changes, (SELECT unnest([-1, 0, 1]) AS place)"""
-_SIDES = f"""
-WITH cut AS (
-    SELECT change, version, place + (first_at >= edge)::INTEGER AS side,
-        e.request_model, e.response_model, {SUMS}
-    FROM (SELECT {ONE} FROM exchanges WHERE {{where}}) AS e
-        JOIN prompt_versions v
-            ON e.prompt_fingerprint = v.fingerprint AND e.feature IS NOT DISTINCT FROM v.label
-        JOIN prompt_edges p ON e.hour = p.hour AND e.feature IS NOT DISTINCT FROM p.label
-    GROUP BY ALL
-),
-whole AS (
-    SELECT change, version, place + 1 AS side, h.* EXCLUDE (label, version, hour)
-    FROM version_hours h JOIN (
-        SELECT change, label, place, hour AS since,
-            lead(hour) OVER (PARTITION BY change ORDER BY place) AS until
-        FROM prompt_edges
-    ) p ON h.label IS NOT DISTINCT FROM p.label AND h.hour > since AND h.hour < until
-)
-SELECT change, version, side = 1 AS is_since,
+SELECT change, h.version, h.version = c.version AS is_since,
     list(DISTINCT {MODEL} ORDER BY {MODEL}) AS models, {ADDED}
-FROM (FROM cut WHERE side IN (0, 1) UNION ALL BY NAME FROM whole) GROUP BY ALL"""
+FROM version_hours h JOIN changes c ON h.label IS NOT DISTINCT FROM c.label
+    AND (h.version = c.version AND h.hour < c.hour + {_HOURS}
+        OR h.version < c.version AND h.hour >= c.hour - {_HOURS} AND h.hour <= c.hour)
+GROUP BY ALL"""
 
 _Sides = dict[int, dict[bool, dict[str, Any]]]
 """By version of the feature: its sums before the change (False) and since (True)."""
 
 
-def changes(
-    con: duckdb.DuckDBPyConnection, versions: pl.DataFrame, where: str, parameters: list[Any]
-) -> pl.DataFrame:
+def changes(con: duckdb.DuckDBPyConnection, versions: pl.DataFrame) -> pl.DataFrame:
     """The frame `changes` of the report, without texts."""
     rows = versions.sort("feature", "version", nulls_last=True).to_dicts()
     new = [b for a, b in pairwise(rows) if a["feature"] == b["feature"]][:_MOST_CHANGES]
-    sides = _sides(con, new, where, parameters)
+    sides = _sides(con, new)
     found = [made for n, row in enumerate(new) if (made := _change(row, sides[n])) is not None]
     return pl.DataFrame(found, _COLUMNS, orient="row")
 
 
-def _sides(
-    con: duckdb.DuckDBPyConnection, new: list[dict[str, Any]], where: str, parameters: list[Any]
-) -> Mapping[int, _Sides]:
+def _sides(con: duckdb.DuckDBPyConnection, new: list[dict[str, Any]]) -> Mapping[int, _Sides]:
     """By place in `new`."""
     sides: dict[int, _Sides] = defaultdict(lambda: defaultdict(dict))
-    if not new:
-        return sides
-    labels, moments = ([row[name] for row in new] for name in ("feature", "first_at"))
-    con.execute(_EDGES, [len(new), labels, moments, COMPARED])
-    for row in frame(con, _SIDES.format(where=where), parameters).iter_rows(named=True):
+    labels, versions = ([row[name] for row in new] for name in ("feature", "version"))
+    hours = [int(row["first_at"].timestamp()) // 3600 for row in new]
+    for row in frame(con, _SIDES, [len(new), labels, versions, hours]).iter_rows(named=True):
         sides[row["change"]][row["version"]][row["is_since"]] = row
-    con.execute("DROP TABLE prompt_edges")
     return sides
 
 

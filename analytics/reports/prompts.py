@@ -51,8 +51,8 @@ def prompts(con: duckdb.DuckDBPyConnection, selection: Selection, *, texts: bool
     - `shares`: `feature`, `day` (UTC), `version`, `exchanges`, `share` of the feature's that day
     - `changes`: a row for each version but a feature's first: `feature`, `version`, `at`;
       `replaced`, the version with most exchanges in the seven days before; of that one in these
-      days and of the new one in the seven days since: `exchanges_before`, `exchanges`,
-      `input_tokens_before`, `input_tokens`, `output_tokens_before`, `output_tokens`,
+      days and of the new one in the seven days since, in whole hours (UTC): `exchanges_before`,
+      `exchanges`, `input_tokens_before`, `input_tokens`, `output_tokens_before`, `output_tokens`,
       `cost_usd_before`, `cost_usd` (Decimal), all per exchange; `is_clear`: whether the costs
       differ by more than three standard errors; `cost_usd_since` Decimal, what the difference
       makes over all exchanges with the new version; `models_changed`: the models are others too;
@@ -68,7 +68,7 @@ def prompts(con: duckdb.DuckDBPyConnection, selection: Selection, *, texts: bool
     with version_tables(con, selection):
         versions = frame(con, DESCRIBED)
         shares = frame(con, SHARES)
-        changed = changes(con, versions, where, parameters)
+        changed = changes(con, versions)
         examples = _examples(con, where, parameters) if texts else {}
     diffs = pl.Series("diff", _diffs(changed, versions, examples), pl.String)
     return Prompts(

@@ -13,8 +13,9 @@ knows of. The score is the distance in scales.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
+from itertools import chain
 from statistics import median
 from typing import NamedTuple
 
@@ -72,12 +73,15 @@ def _factors(history: Sequence[tuple[int, float]]) -> list[float]:
     whole = median(value for _, value in history)
     if not whole:
         return [1.0] * 7
-    return [_factor(history, day, whole) for day in range(7)]
+    of_day: list[list[float]] = [[] for _ in range(7)]
+    for day, value in history:
+        of_day[day].append(value)
+    alike = [_median(chain(*days), 2, whole) for days in (of_day[:5], of_day[5:])]
+    every = [_median(own, 3, alike[day >= 5]) for day, own in enumerate(of_day)]
+    return [each / whole for each in every]
 
 
-def _factor(history: Sequence[tuple[int, float]], day: int, whole: float) -> float:
-    own = [value for each, value in history if each == day]
-    if len(own) >= 3:
-        return median(own) / whole
-    alike = [value for each, value in history if (each >= 5) == (day >= 5)]
-    return median(alike) / whole if len(alike) >= 2 else 1.0
+def _median(values: Iterable[float], fewest: int, instead: float) -> float:
+    """Of that many values at least."""
+    known = sorted(values)
+    return median(known) if len(known) >= fewest else instead

@@ -20,6 +20,7 @@ from analytics.prices import PriceBook
 from analytics.queries import MODEL, Selection, condition, frame
 from analytics.reports.requests import sketches
 from analytics.reports.waste_kinds import KINDS, Prices, Stake, stakes
+from analytics.selected import newest, summed
 
 MOST_EXCHANGES = 50_000
 """So many are looked at, the newest; all of fewer."""
@@ -47,6 +48,7 @@ def waste(
     book: PriceBook,
     selection: Selection,
     *,
+    most: int = MOST_EXCHANGES,
     keep_answers: timedelta = timedelta(hours=24),
     keep_prompts: timedelta = timedelta(minutes=5),
 ) -> Waste:
@@ -85,7 +87,7 @@ def waste(
 
     Dollars are Decimal.
     """
-    rows, selected = _rows(con, selection)
+    rows, selected = _rows(con, selection, most)
     known = dict(sketches(con, rows))
     found = stakes(rows, known, Prices(book), keep_answers, keep_prompts)
     findings = _findings(rows, found)
@@ -99,13 +101,14 @@ def waste(
 
 
 def _rows(
-    con: duckdb.DuckDBPyConnection, selection: Selection
+    con: duckdb.DuckDBPyConnection, selection: Selection, most: int
 ) -> tuple[dict[str, dict[str, Any]], int]:
     """The newest exchanges in order of time, by identifier; and how many there are in all."""
-    where, parameters = condition(selection)
+    source, parameters = summed(con, selection)
     ((total,),) = con.execute(
-        f"SELECT count(*) FROM exchanges WHERE {where}", parameters
+        f"SELECT coalesce(sum(exchanges), 0)::BIGINT FROM {source}", parameters
     ).fetchall()
+    where, parameters = condition(newest(con, selection, most))
     found = frame(
         con,
         f"""
@@ -113,7 +116,7 @@ SELECT CAST(exchange_id AS VARCHAR) AS exchange_id, started_at, provider, reques
     response_model, {MODEL} AS model, service_tier, operation, feature, key_id, outcome,
     finish_reasons, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
     cache_write_1h_tokens, tool_call_count, stream, usage_source, cost_usd, request_bytes
-FROM exchanges WHERE {where} ORDER BY started_at DESC, exchange_id DESC LIMIT {MOST_EXCHANGES}""",
+FROM exchanges WHERE {where} ORDER BY started_at DESC, exchange_id DESC LIMIT {most}""",
         parameters,
     ).reverse()
     return {each["exchange_id"]: each for each in found.iter_rows(named=True)}, int(total)

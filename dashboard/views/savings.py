@@ -30,6 +30,9 @@ KINDS = {
     "stream_without_usage": "Streams without usage",
 }
 
+LOOKED_AT = 15_000
+"""So many of the newest exchanges, for an answer at once."""
+
 
 def page(now: View) -> None:
     chosen = st.segmented_control(
@@ -56,7 +59,7 @@ def show_waste(now: View) -> None:
         saved = st.container()
     kept_answers.panel(now)
     with st.skeleton(height=280):
-        found = now.ask(waste, price_book(now.settings), now.selection)
+        found = now.ask(waste, price_book(now.settings), now.selection, most=LOOKED_AT)
         _wasted(found, saved)
 
 
@@ -83,7 +86,10 @@ def _wasted(found: Waste, saved: DeltaGenerator) -> None:
         )
         st.echarts_chart(option, height=charts.height(len(kinds)), key="kinds", alt="Waste by kind")
     if found.exchanges < found.selected:
-        st.caption(f"Looked at {found.exchanges:,} of {found.selected:,} requests.")
+        st.caption(
+            f"Looked at the newest {found.exchanges:,} of {found.selected:,} requests; "
+            "`meterline report waste` looks at more."
+        )
     for row in kinds:
         _kind(row, found.findings.filter(kind=row["kind"]))
 

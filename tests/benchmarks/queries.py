@@ -5,7 +5,8 @@ opening the file to closing it, as the median of some runs, over the last 7 of 3
 of them; and how much longer ten times the rows take. Beside it the sums by feature in plain SQL,
 here, in SQLite and in PostgreSQL. The traffic is the generator's, copied, without bodies.
 
-All of them are the dashboard's but for `spend`, which is `meterline top`'s and adds percentiles.
+All of them are asked as the dashboard asks them, but for `spend`, which is `meterline top`'s and
+adds percentiles. `anomalies` runs in the background there; no page waits for it.
 """
 
 from __future__ import annotations
@@ -82,6 +83,8 @@ def changed(con: duckdb.DuckDBPyConnection, chosen: Selection) -> Any:
 
 
 BOOK = PriceBook()
+LOOKED_AT, STANDING_OUT = 15_000, 4
+"""As in dashboard/views/savings.py and overview.py, which only Streamlit can import."""
 LONGEST = [""]
 """Set by `measured` for the store at hand."""
 QUERIES: dict[str, Query] = {
@@ -120,8 +123,8 @@ QUERIES: dict[str, Query] = {
     "forecast": lambda con, s: forecast(con, s, NOW - timedelta(hours=9)),
     "forecast by day": lambda con, s: forecast_by_day(con, s, NOW - timedelta(hours=9)),
     "report change": changed,
-    "report waste": lambda con, s: waste(con, BOOK, s),
-    "report anomalies": lambda con, s: anomalies(con, BOOK, s, NOW),
+    "report waste": lambda con, s: waste(con, BOOK, s, most=LOOKED_AT),
+    "report anomalies": lambda con, s: anomalies(con, BOOK, s, NOW, limit=STANDING_OUT),
     "report prompts": prompts,
 }
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from analytics import store
+from analytics import hours, store
 from tests.support import oracle
 
 _INSERT = """
@@ -23,6 +24,7 @@ def week_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("week") / store.NAME
     with store.write(path) as con:
         con.execute(_INSERT, [str(oracle.SAMPLE / "week.parquet")])
+        hours.sum_all(con, datetime.now(UTC))
     return path
 
 

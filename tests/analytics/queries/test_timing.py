@@ -7,8 +7,9 @@ import duckdb
 import pytest
 
 from analytics import store
-from analytics.queries import Selection, sampled
+from analytics.queries import Selection
 from analytics.queries.timing import timing
+from analytics.selected import sampled
 from analytics.windows import Window
 from tests.support import oracle
 from tests.support.oracle import Line
@@ -72,19 +73,23 @@ def test_failed_calls_say_nothing_about_speed(tmp_path: Path) -> None:
 
 
 def test_a_sample_is_always_the_same_and_near_the_whole(week: duckdb.DuckDBPyConnection) -> None:
-    where, parameters = sampled(week, "duration_seconds > ?", [0.5], rows=1000)
+    where, parameters = sampled(week, Selection(), "outcome = 'completed'", rows=1000)
     few = f"SELECT count(*), median(duration_seconds) FROM exchanges WHERE {where}"
     whole = "SELECT quantile_cont(duration_seconds, [0.43, 0.57]) FROM exchanges "
     found = week.execute(few, parameters).fetchall()
     assert found == week.execute(few, parameters).fetchall()
     count, median = found[0]
-    low, high = week.execute(whole + "WHERE duration_seconds > 0.5").fetchall()[0][0]
+    low, high = week.execute(whole + "WHERE outcome = 'completed'").fetchall()[0][0]
     assert 800 < count < 1200
     assert low < median < high
 
 
 def test_small_selections_are_not_sampled(week: duckdb.DuckDBPyConnection) -> None:
-    assert sampled(week, "status = ?", [429]) == ("status = ?", [429])
+    where, parameters = sampled(week, Selection(values={"status": ["429"]}))
+    assert (where, parameters) == (
+        "true AND true AND ((CAST(status AS VARCHAR)) IN (SELECT unnest(?::VARCHAR[])))",
+        [["429"]],
+    )
 
 
 def test_streams_too_short_to_time_have_no_speed(tmp_path: Path) -> None:

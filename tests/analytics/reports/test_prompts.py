@@ -66,12 +66,20 @@ def test_a_changed_prompt_has_two_versions_a_price_and_a_diff(stored: Open) -> N
     assert "+Be kind. Be thorough. Be short." in row["diff"]
 
 
-def test_a_change_is_compared_with_seven_days_to_the_minute(stored: Open) -> None:
+def test_a_change_is_compared_with_the_whole_hours_of_seven_days(stored: Open) -> None:
     week, minute = timedelta(days=7), timedelta(minutes=1)
-    at = AT + timedelta(minutes=17)
+    at, hour = AT + timedelta(minutes=17), AT.replace(minute=0, second=0, microsecond=0)
+    later = hour + timedelta(hours=1)
     moments = {
-        "old": [at - week - minute, at - week, at - 3 * week / 7, at - minute, at, at + minute],
-        "new": [at, at + minute, at + timedelta(days=2), at + week - minute, at + week],
+        "old": [
+            hour - week - minute,
+            hour - week,
+            at - 3 * week / 7,
+            later - minute,
+            later,
+            at + week,
+        ],
+        "new": [at, at + minute, at + timedelta(days=2), hour + week - minute, hour + week],
     }
     given = [
         exchange(started_at=moment, feature="chat", prompt_fingerprint=name, input_tokens=10**place)
@@ -232,13 +240,15 @@ def test_every_change_says_what_the_ledger_says(sample: Sample) -> None:
         for suffix, (version, weeks) in sides.items():
             if (row["feature"], version) not in name:
                 continue
-            since = row["at"] + weeks * timedelta(days=7)
+            hour = row["at"].replace(minute=0, second=0, microsecond=0)
+            since = hour + weeks * timedelta(days=7)
+            until = since + timedelta(days=7) - weeks * timedelta(hours=1)
             members = [
                 line
                 for line in sample.ledger.exchanges
                 if line["feature"] == row["feature"]
                 and of[line["exchange_id"]] == name[row["feature"], version]
-                and since <= datetime.fromisoformat(line["started_at"]) < since + timedelta(days=7)
+                and since <= datetime.fromisoformat(line["started_at"]) < until
             ]
             costs = [Decimal(line["cost_usd"]) for line in members if line["cost_usd"] is not None]
             counts = [line["tokens"]["input"] for line in members if line["tokens"] is not None]
