@@ -157,6 +157,23 @@ def add(con: duckdb.DuckDBPyConnection, until: int | None, exchanges: pa.Table) 
     _note(con, until)
 
 
+def is_true(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the table says what the exchanges say; where it is not used, nothing can be wrong."""
+    until = summed_until(con)
+    if until is None:
+        return True
+    names = ("exchanges", "input_tokens", "output_tokens", "cost_usd")
+    sums = ", ".join(f"sum({name})::{_MONEY}" for name in names)
+    rows = ", ".join(f"sum({SUMS[name].of_one})::{_MONEY}" for name in names)
+    by = "GROUP BY feature, user_id ORDER BY ALL"
+    where = f"started_at < make_timestamptz({until * HOUR_US})"
+    summed, plain = (
+        con.execute(f"SELECT feature, user_id, {what} {source} {by}").fetchall()
+        for what, source in ((sums, "FROM hours"), (rows, f"FROM exchanges WHERE {where}"))
+    )
+    return bool(summed == plain)
+
+
 def next_over(now: datetime) -> datetime:
     """When the hour will be over that is not yet."""
     return datetime.fromtimestamp((_over(now) + 1) * 3600, UTC) + LATE

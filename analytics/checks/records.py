@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from analytics import store
+from analytics import hours, store
 from analytics.checks import Finding, fail, ok, warn
 from analytics.checks.machine import clock_at, size
 from analytics.migrations import STEPS
@@ -50,6 +50,8 @@ def _told(con: duckdb.DuckDBPyConnection, path: Path) -> Iterator[Finding]:
         return
     ((count, newest),) = con.execute("SELECT count(*), max(started_at) FROM exchanges").fetchall()
     yield ok("store", f"{path} opens: {count:,} exchanges, {size(path.stat().st_size)}")
+    if not hours.is_true(con):
+        yield fail("store", "its sums by hour are not those of its exchanges", _SUM_ANEW)
     yield from _losses(con)
     yield from _prices(con)
     yield from _streams(con)
@@ -58,6 +60,10 @@ def _told(con: duckdb.DuckDBPyConnection, path: Path) -> Iterator[Finding]:
         yield clock
 
 
+_SUM_ANEW = (
+    "Rows were changed by hand. The poster sums anew after: "
+    "DELETE FROM meta WHERE key = 'summed_until'"
+)
 _NONE_YET = "Start `meterline up` and send a request through it."
 
 

@@ -176,9 +176,9 @@ def rankings(now: View) -> None:
 
 
 def month(now: View) -> None:
-    hour = now.now.replace(minute=0)
     filtered = replace(now.selection, window=Window())
-    found = now.answers.ask_seldom(forecast, filtered, hour).row(0, named=True)
+    soon = now.now + timedelta(minutes=1)  # the minute that is passing counts
+    found = now.answers.ask_seldom(forecast, filtered, soon).row(0, named=True)
     with st.container(border=True, height="stretch"):
         st.markdown(f"**{found['month']:%B}, as it goes on**")
         with st.container(horizontal=True):

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from analytics import rows, store
+from analytics import hours, rows, store
 from analytics.checks import machine, providers
 from analytics.commands import doctor
 from analytics.poster import Poster
@@ -206,6 +206,23 @@ def test_what_is_no_store_fails(found: Function, settings: Settings) -> None:
     (finding,) = found("store")
     assert finding["state"] == "fail"
     assert "meterline post --once" in finding["mend"]
+
+
+def test_sums_that_are_wrong_are_told_with_the_mend(
+    post: Function, found: Function, settings: Settings
+) -> None:
+    post({})
+    with store.write(settings.store_path) as con:
+        hours.sum_all(con, datetime.now(UTC) + timedelta(hours=2))
+    assert [each["state"] for each in found("store")] == ["ok"]
+    with store.write(settings.store_path) as con:
+        con.execute("UPDATE exchanges SET feature = 'renamed'")
+    finding = found("store")[-1]
+    assert finding["state"] == "fail"
+    assert "sums by hour" in finding["message"]
+    with store.write(settings.store_path) as con:
+        con.execute(finding["mend"].partition(": ")[2])
+    assert [each["state"] for each in found("store")] == ["ok"]
 
 
 def test_losses_are_told_by_reason(post: Function, found: Function, settings: Settings) -> None:
