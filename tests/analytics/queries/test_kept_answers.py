@@ -27,6 +27,7 @@ def noted(row: Exchange, *actions: str, rule: str = "again") -> Records:
 def test_hits_savings_and_false_hits_are_counted_by_rule(tmp_path: Path) -> None:
     path = tmp_path / store.NAME
     saved = Decimal("0.25")
+    vector = exchange(operation="embeddings", tags={"meterline-cache": "alike"})
     records = [
         noted(exchange(), "kept"),
         noted(exchange(cache_hit="exact", saved_usd=saved, **HIT), "hit"),
