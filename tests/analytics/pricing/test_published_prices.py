@@ -1,9 +1,8 @@
 """Every class of usage, in dollars worked out by hand from the page on which its price stands.
 
 Each case is one call and names its page, a key of `PAGES`. Prices in comments are dollars per
-million tokens unless they say otherwise. What is said of a page is what a stored copy of it was
-seen to say; the copies bear no date of their own unless one is given. A case whose page was not
-seen says so: its dollars are those of the price list, worked out by hand.
+million tokens unless they say otherwise. What is said of a page is what a stored copy of it, or a
+transcript where that is said, was seen to say; they bear no date of their own unless one is given.
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ from proxy.wire.openai_usage import read_usage
 CostOf = Callable[..., Cost]
 
 OPENAI = "https://developers.openai.com/api/docs/models/"
-NOT_SEEN = "as listed by genai-prices; page not seen"
 PAGES = {
     "gpt-5": OPENAI + "gpt-5-codex, beside it GPT-5: 1.25, cached 0.125, output 10",
     "priority": "https://openai.com/api-priority-processing/: GPT-5 2.50 / 0.25 / 20, GPT-4.1 3.50 "
@@ -31,6 +29,10 @@ PAGES = {
     "realtime": OPENAI + "gpt-realtime-1.5.md: text 4 / 0.40 / 16, sound 32 / 0.40 / 64, "
     "images 5 / 0.50",
     "audio": OPENAI + "gpt-4o-audio-preview.md: text 2.50 / 10, sound 40 / 80",
+    "openai-2025": "https://platform.openai.com/docs/pricing, a transcript of late summer 2025: "
+    "flex GPT-5 0.625 / 0.0625 / 5; gpt-4o-transcribe text 2.50 / 10, sound 6",
+    "openai-tools": "https://openai.com/api/pricing, a copy from before 2026-03-31: a file search "
+    "tool call 2.50 per 1,000",
     "image-1": OPENAI + "gpt-image-1, a copy from after 2026-10-23: text 5 / 1.25, images read "
     "10 / 2.50, made 40",
     "embedding-3": OPENAI + "text-embedding-3-large.md: 0.13",
@@ -41,6 +43,10 @@ PAGES = {
     "Sonnet 4.5 3, writes 3.75 (5 minutes) and 6 (an hour), reads 0.30, output 15; batch: "
     "Sonnet 4 1.50 / 7.50, Haiku 3 0.125 / 0.625; long context: Sonnet 4 above 200K input tokens "
     "6 / 22.50",
+    "claude-2026": "https://platform.claude.com/docs/en/about-claude/pricing, copied 2026-09-26: "
+    "web search 10 per 1,000; fast mode Opus 4.8 10 / 50, cache multipliers on top (reads 0.1); "
+    "inference_geo us 1.1 on tokens of every class, on top of fast mode too; from Claude 4.5 on a "
+    "regional endpoint of Bedrock a tenth above the global one; Opus 5 5 / 25",
     "sonnet-5-5": "https://platform.claude.com/docs/zh-CN/models/sonnet-5-5/overview, a copy from "
     "before 2026-10-07: 2, writes 2.50 and 4, reads 0.20, output 10; batch half",
     "gemini-2025": "https://ai.google.dev/gemini-api/docs/pricing, a copy of spring 2025: 2.5 Pro "
@@ -59,7 +65,6 @@ PAGES = {
     "grok-3": "https://docs.x.ai/docs/models, a copy of 2025-06-02: 3, cached 0.75, output 15",
     "groq-speech": "https://console.groq.com/docs/speech-text: whisper-large-v3-turbo 0.04 an hour",
     "voyage": "https://docs.voyageai.com/pricing: voyage-3 0.06",
-    "": NOT_SEEN,
 }
 
 
@@ -135,10 +140,10 @@ CALLS = [
         {"tier": "batch", "at": datetime(2026, 10, 6, tzinfo=UTC)},
     ),
     Call(
-        "flex",  # gpt-5 0.625 / 5
-        "",
-        *("openai", "gpt-5", "0.001125"),
-        {"input_tokens": 1000, "output_tokens": 100},
+        "flex, half of it cached",
+        "openai-2025",
+        *("openai", "gpt-5", "0.00084375"),
+        {"input_tokens": 1000, "cache_read_tokens": 500, "output_tokens": 100},
         {"tier": "flex"},
     ),
     Call(
@@ -223,10 +228,54 @@ CALLS = [
         {"input_tokens": 0, "output_tokens": 1000, "image_output_tokens": 1000},
     ),
     Call(
-        "searches",  # 10 per 1,000 searches
-        "",
+        "searches",
+        "claude-2026",
         *("anthropic", "claude-sonnet-4-5", "0.023"),
         {"input_tokens": 1000, "output_tokens": 0, "web_searches": 2},
+    ),
+    Call(
+        "fast, half of it cached",
+        "claude-2026",
+        *("anthropic", "claude-opus-4-8", "0.0105"),
+        {
+            "input_tokens": 1000,
+            "cache_read_tokens": 500,
+            "output_tokens": 100,
+            "raw": {"speed": "fast"},
+        },
+    ),
+    Call(
+        "kept in the United States",
+        "claude-2026",
+        *("anthropic", "claude-opus-5", "0.00825"),
+        {"input_tokens": 1000, "output_tokens": 100, "raw": {"inference_geo": "us"}},
+    ),
+    Call(
+        "fast, and kept in the United States",
+        "claude-2026",
+        *("anthropic", "claude-opus-4-8", "0.0165"),
+        {
+            "input_tokens": 1000,
+            "output_tokens": 100,
+            "raw": {"speed": "fast", "inference_geo": "us"},
+        },
+    ),
+    Call(
+        "searches are not dearer there",
+        "claude-2026",
+        *("anthropic", "claude-opus-5", "0.0155"),
+        {
+            "input_tokens": 1000,
+            "output_tokens": 0,
+            "web_searches": 1,
+            "raw": {"inference_geo": "us"},
+        },
+    ),
+    Call(
+        "a regional endpoint",
+        "claude-2026",
+        *("bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "0.00495"),
+        {"input_tokens": 1000, "output_tokens": 100},
     ),
     Call(
         "a grounded prompt, however many searches",
@@ -282,10 +331,10 @@ CALLS = [
         {"audio_seconds": 36.0},
         {"operation": "transcription"},
     ),
-    # The model's own page has 2.50 under "Audio tokens", the list 6.00, from a page not seen.
+    # The model's own page has 2.50 under "Audio tokens", and no price of text.
     Call(
         "transcription by tokens",
-        "",
+        "openai-2025",
         *("openai", "gpt-4o-transcribe", "0.00875"),
         {"input_tokens": 1100, "audio_input_tokens": 1000, "output_tokens": 250},
         {"operation": "transcription"},
@@ -305,8 +354,8 @@ CALLS = [
         {"operation": "speech"},
     ),
     Call(
-        "searches of files",  # 2.50 per 1,000
-        "",
+        "searches of files",
+        "openai-tools",
         *("openai", "gpt-5", "0.00725"),
         {"input_tokens": 1000, "output_tokens": 100, "units": {"file_searches": 2}},
     ),
