@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--end", type=_moment, default=datetime.now(UTC), help="a day or a moment, in UTC"
     )
-    parser.add_argument("--scale", type=float, default=1.0, help="1: about 28,000 in 30 days")
+    parser.add_argument("--scale", type=float, default=1.0, help="1: about 30,000 in 30 days")
     parser.add_argument("--via", choices=("store", "journal"), default="store")
     parser.add_argument("--no-contents", dest="contents", action="store_false")
     parser.add_argument("--rows", type=int, help="exactly so many, copied; for benchmarks")

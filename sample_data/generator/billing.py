@@ -7,6 +7,7 @@ product's price book.
 from __future__ import annotations
 
 from datetime import date, datetime
+from decimal import Decimal
 
 from analytics.prices import Cost, PriceBook, PriceOverride
 from proxy.facts import Usage
@@ -54,10 +55,10 @@ class Billing:
         self._refs: dict[tuple[str, date, str | None], str | None] = {}
 
     def cost(self, planned: Planned, usage: Usage | None, tier: str | None, at: datetime) -> Cost:
+        cost_usd, input_usd, output_usd, status, _ = self._table.expected(planned, at)
         if usage is None:
-            return Cost()
-        cost_usd, input_usd, output_usd, status = self._table.expected(planned, at)
-        known = (planned.ask.model.name, at.date(), status)
+            return Cost(cost_usd=cost_usd, input_cost_usd=input_usd, output_cost_usd=output_usd)
+        known = (planned.model.name, at.date(), status)
         if known not in self._refs:
             self._refs[known] = self._price_ref(planned, usage, tier, at)
         return Cost(
@@ -68,10 +69,14 @@ class Billing:
             price_ref=self._refs[known],
         )
 
+    def saved_usd(self, planned: Planned, at: datetime) -> Decimal | None:
+        """What an answer from the cache would have cost."""
+        return self._table.expected(planned, at).saved_usd
+
     def _price_ref(
         self, planned: Planned, usage: Usage, tier: str | None, at: datetime
     ) -> str | None:
-        model = planned.ask.model
+        model = planned.model
         return self._book.cost(
             provider=model.provider,
             request_model=model.name,

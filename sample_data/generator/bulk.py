@@ -70,6 +70,12 @@ SELECT base.* REPLACE (new_id AS exchange_id, new_at + (base.started_at - old_at
 FROM copies JOIN base_attempts AS base ON base.exchange_id = old_id
 ORDER BY new_at
 """
+_DECISIONS = """
+INSERT INTO decisions BY NAME
+SELECT base.* REPLACE (new_id AS exchange_id)
+FROM copies JOIN base_decisions AS base ON base.exchange_id = old_id
+ORDER BY new_at
+"""
 
 
 def fill_rows(
@@ -87,13 +93,14 @@ def fill_rows(
     rest, number = rows - (copies - 1) * known, 0
     with store.write(data_dir / store.NAME) as con:
         con.execute("SET enable_progress_bar = false")
-        for name in ("exchanges", "attempts"):
+        for name in ("exchanges", "attempts", "decisions"):
             con.register(f"base_{name}", base[name])
         con.begin()
         for day in _days(window):
             con.execute(_COPIES, {"day": day, "copies": copies, "rest": rest})
             con.execute(_EXCHANGES)
             con.execute(_ATTEMPTS)
+            con.execute(_DECISIONS)
             ((added,),) = con.execute("SELECT count(*) FROM copies").fetchall()
             number += added
             if number // _ROWS_AT_ONCE > (number - added) // _ROWS_AT_ONCE:
@@ -125,8 +132,9 @@ def _base(batches: Iterable[Rows]) -> dict[str, pa.Table]:
             "row_number() OVER (ORDER BY md5(CAST(exchange_id AS VARCHAR))) - 1 AS place "
             "FROM exchanges"
         )
-        plain = "SELECT * REPLACE (CAST(exchange_id AS VARCHAR) AS exchange_id) FROM attempts"
+        plain = "SELECT * REPLACE (CAST(exchange_id AS VARCHAR) AS exchange_id) FROM"
         return {
             "exchanges": con.sql(numbered).to_arrow_table(),
-            "attempts": con.sql(plain).to_arrow_table(),
+            "attempts": con.sql(f"{plain} attempts").to_arrow_table(),
+            "decisions": con.sql(f"{plain} decisions").to_arrow_table(),
         }

@@ -25,7 +25,7 @@ from sample_data.generator.models import (
     Model,
 )
 
-Kind = Literal["single", "conversation", "agent", "nightly", "embeddings"]
+Kind = Literal["single", "conversation", "agent", "nightly", "embeddings", "ruled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,8 @@ class Feature:
     """It asks the provider to keep its prompt for an hour."""
     tools: bool = False
     user_in_body: bool = False
+    asks_usage: bool = True
+    """Whether it asks for the usage of its streams, where providers want to be asked."""
     client: str = "OpenAI/Python 3.54.0"
 
 
@@ -202,6 +204,27 @@ INDEX = Feature(
     turns=(4, 12),
     weekend=0.5,
 )
+HELP = Feature(
+    name="help",
+    kind="ruled",
+    model=GPT_4_1_MINI,
+    sessions=30,
+    system_tokens=1100,
+    answers=(2, 5),
+    weekend=0.6,
+)
+DRAFT = Feature(
+    name="draft",
+    kind="single",
+    model=GPT_4O_MINI,
+    sessions=26,
+    system_tokens=180,
+    answers=(4, 10),
+    stream=True,
+    weekend=0.2,
+    asks_usage=False,
+    client="OpenAI/JS 6.2.0",
+)
 UNTAGGED = Feature(
     name=None,
     kind="single",
@@ -214,5 +237,5 @@ UNTAGGED = Feature(
 )
 FEATURES = (
     *(CHAT, SEARCH, SUMMARISE, AGENT, KNOWLEDGE, CLASSIFY, EXTRACT, TRANSLATE, BRIEFING),
-    *(ROUTING, MODERATE, NIGHTLY, INDEX, UNTAGGED),
+    *(ROUTING, MODERATE, NIGHTLY, INDEX, HELP, DRAFT, UNTAGGED),
 )

@@ -24,6 +24,7 @@ from sample_data.generator.plan import Window, events_of
 from sample_data.generator.planned import Planned, reported
 from sample_data.generator.prices import PriceTable, price_table
 from sample_data.generator.rhythm import moment
+from sample_data.generator.to_journal import cache_hit
 
 NAME = "ledger.jsonl.gz"
 _HASH_BYTES = 8
@@ -116,6 +117,7 @@ def exchange_line(planned: Planned, made: Bodies, table: PriceTable) -> bytes:
         "provider": ask.model.provider,
         "model": ask.model.name,
         "stream": ask.feature.stream,
+        "client": ask.feature.client,
         "outcome": fate.outcome,
         "status": fate.status,
         "error_type": fate.error_type,
@@ -128,6 +130,10 @@ def exchange_line(planned: Planned, made: Bodies, table: PriceTable) -> bytes:
         "input_cost_usd": _plain(money.input_cost_usd),
         "output_cost_usd": _plain(money.output_cost_usd),
         "cost_status": money.cost_status,
+        "saved_usd": _plain(money.saved_usd),
+        "cache_hit": cache_hit(planned),
+        "served_model": planned.ruled.model.name if planned.ruled.model else None,
+        "decisions": [decided._asdict() for decided in planned.ruled.decisions],
         "prompt_version": ask.version,
         "request_hash": request_hash(planned, made.request),
         **planned.flags._asdict(),

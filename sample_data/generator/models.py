@@ -53,6 +53,15 @@ GPT_4_1_MINI = Model(
     caching="automatic",
     lead_seconds=0.45,
 )
+GPT_4_1_NANO = Model(
+    provider="openai",
+    name="gpt-4.1-nano",
+    full_name="gpt-4.1-nano-2025-04-14",
+    speaks="openai",
+    caching="automatic",
+    lead_seconds=0.3,
+    tokens_per_second=140.0,
+)
 GPT_5_MINI = Model(
     provider="openai",
     name="gpt-5-mini",

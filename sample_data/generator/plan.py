@@ -19,6 +19,7 @@ from sample_data.generator.features import FEATURES, Feature
 from sample_data.generator.people import People
 from sample_data.generator.planned import Planned
 from sample_data.generator.rhythm import microseconds, number_of
+from sample_data.generator.ruled import ruled
 from sample_data.generator.sending import Sender, Warmth
 
 _DAY = timedelta(days=1)
@@ -28,6 +29,7 @@ _UNFOLD = {
     "agent": agent,
     "nightly": sessions.nightly,
     "embeddings": sessions.embeddings,
+    "ruled": ruled,
 }
 _RUNAWAY = 4
 """The person whose agent runs away: one who is there from the start, and spends little."""

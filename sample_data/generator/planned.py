@@ -76,12 +76,33 @@ class Flags(NamedTuple):
     event: str | None = None
 
 
+class Decided(NamedTuple):
+    """What a rule of the proxy did, and why."""
+
+    policy: str
+    rule: str
+    action: str
+    reason: str
+
+
+class Ruled(NamedTuple):
+    """What rules of the proxy made of a call."""
+
+    decisions: tuple[Decided, ...] = ()
+    if_whole: Decided | None = None
+    """What is decided once the answer has come whole."""
+    model: Model | None = None
+    """Put in the place of the one that was asked for."""
+    again: Planned | None = None
+    """The exchange whose answer was kept, and is given again: nobody is asked."""
+
+
 class Trace(NamedTuple):
     trace_id: str | None = None
     parent_span_id: str | None = None
 
 
-UNTRACED, UNREMARKABLE = Trace(), Flags()
+UNTRACED, UNREMARKABLE, UNRULED = Trace(), Flags(), Ruled()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +140,17 @@ class Planned:
     time_to_first_chunk_seconds: float | None
     overhead_seconds: float
     flags: Flags = UNREMARKABLE
+    ruled: Ruled = UNRULED
+
+    @property
+    def model(self) -> Model:
+        """The one that answers."""
+        return self.ruled.model or self.ask.model
+
+    @property
+    def asked_nobody(self) -> bool:
+        """The proxy answered by itself."""
+        return self.fate.outcome in ("refused", "cached")
 
     @property
     def is_cut(self) -> bool:
@@ -128,20 +160,20 @@ class Planned:
 def reported(planned: Planned) -> tuple[Counted | None, Literal["provider", "estimated"] | None]:
     """What is known of the tokens in the end, and by whom.
 
-    A cut stream of Anthropic has told its input, others have told nothing; of all, the words seen
-    can be counted.
+    A cut stream of Anthropic has told its input, others have told nothing, as have those that were
+    not asked to; of all, the words seen can be counted.
     """
-    if planned.fate.status is None or planned.fate.status >= 400:
+    if planned.fate.status is None or planned.fate.status >= 400 or planned.asked_nobody:
         return None, None
-    if not planned.is_cut:
+    if not planned.is_cut and planned.ask.feature.asks_usage:
         return planned.counted, "provider"
     seen = " ".join(planned.answer.pieces[: planned.fate.pieces_seen])
-    if planned.ask.model.speaks == "anthropic":
+    if planned.model.speaks == "anthropic":
         said = ceil(count(seen) * _CLAUDES_MORE) or None
         told = planned.counted._replace(output=said, reasoning=None)
         return told, "provider" if said is None else "estimated"
     frames = 0
-    if planned.ask.model.speaks == "openai":
+    if planned.model.speaks == "openai":
         frames = _FRAME_TOKENS * (len(planned.ask.messages) + 1) + _PRIMING_TOKENS
     return Counted(input=planned.ask.text_tokens + frames, output=count(seen)), "estimated"
 

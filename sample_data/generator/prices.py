@@ -52,6 +52,7 @@ _LISTED = (
     _price("openai", "gpt-4.1", "2", "8", "0.5"),
     _price("openai", "gpt-4o-mini", "0.15", "0.6", "0.075"),
     _price("openai", "gpt-4.1-mini", "0.4", "1.6", "0.1"),
+    _price("openai", "gpt-4.1-nano", "0.1", "0.4", "0.025"),
     _price("openai", "gpt-5-mini", "0.25", "2", "0.025"),
     _price("openai", "text-embedding-3-small", "0.02", None),
     _price("anthropic", "claude-haiku-4-5", "1", "5", "0.1", "1.25", "2"),
@@ -89,6 +90,7 @@ class Expected(NamedTuple):
     input_cost_usd: Decimal | None = None
     output_cost_usd: Decimal | None = None
     cost_status: str | None = None
+    saved_usd: Decimal | None = None
 
 
 class PriceTable:
@@ -99,10 +101,13 @@ class PriceTable:
         self._rates = cache(self._find)
 
     def expected(self, planned: Planned, at: datetime) -> Expected:
+        if planned.ruled.again is not None:
+            saved = self.expected(planned.ruled.again, at).cost_usd
+            return Expected(_FREE, _FREE, _FREE, saved_usd=saved)
         counted, source = reported(planned)
         if counted is None:
             return _NOTHING
-        model = planned.ask.model
+        model = planned.model
         rates = self._rates(model.provider, model.name, at.date())
         if rates is None:
             return _UNPRICED
@@ -143,7 +148,7 @@ class _Rates(NamedTuple):
     cache_write_1h: int
 
 
-_NOTHING = Expected()
+_NOTHING, _FREE = Expected(), Decimal(0)
 _UNPRICED = Expected(cost_status="unpriced")
 _ABSURD = 10**24
 

@@ -11,7 +11,18 @@ from random import Random
 
 from sample_data.generator.events import BAD_ERROR_SHARE, BAD_SLOWNESS, CACHED_SHARE_AFTER, Events
 from sample_data.generator.features import Feature
-from sample_data.generator.planned import UNREMARKABLE, Answer, Ask, Counted, Fate, Flags, Planned
+from sample_data.generator.models import Model
+from sample_data.generator.planned import (
+    UNREMARKABLE,
+    UNRULED,
+    Answer,
+    Ask,
+    Counted,
+    Fate,
+    Flags,
+    Planned,
+    Ruled,
+)
 from sample_data.generator.rhythm import between
 
 _MESSAGE_TOKENS = 4
@@ -78,7 +89,14 @@ class Sender:
     made: list[Planned]
 
     def send(
-        self, ask: Ask, answer: Answer, at: int, *, kept: int = 0, flags: Flags | None = None
+        self,
+        ask: Ask,
+        answer: Answer,
+        at: int,
+        *,
+        kept: int = 0,
+        flags: Flags | None = None,
+        ruled: Ruled = UNRULED,
     ) -> Sent:
         """Send, and perhaps again after an error. `kept`: tokens of the prompt that went to the
         provider a moment ago, beyond those that every call has in common."""
@@ -87,22 +105,27 @@ class Sender:
             event = self.events.named_at(self.feature, ask.model, at)
             flags = flags._replace(event=event) if event else flags
         for retry in range(3):
-            sent = self._once(ask, answer, at, kept, flags)
+            sent = self._once(ask, answer, at, kept, flags, ruled)
             if sent.answered or self.chance.random() > _RETRY_SHARE:
                 break
             at = sent.ended_at + round((0.5 * 2**retry + self.chance.random()) * 1e6)
             flags = flags._replace(retry_of=flags.retry_of or sent.exchange_id)
         return sent
 
-    def _once(self, ask: Ask, answer: Answer, at: int, kept: int, flags: Flags) -> Sent:
+    def _once(
+        self, ask: Ask, answer: Answer, at: int, kept: int, flags: Flags, ruled: Ruled
+    ) -> Sent:
         is_bad = self.events.is_bad(ask.model, at)
         counted = self._count(ask, answer, at, kept)
-        lead, talk = self._timing(ask, answer, counted, BAD_SLOWNESS if is_bad else 1.0)
+        model = ruled.model or ask.model
+        lead, talk = self._timing(model, answer, counted, BAD_SLOWNESS if is_bad else 1.0)
         fate = self._fate(ask, answer, BAD_ERROR_SHARE if is_bad else _ERROR_SHARE)
         overhead = round(self.chance.uniform(0.0003, 0.0012), 6)
         first, whole = _ends(fate, answer, lead, talk, overhead, streamed=ask.feature.stream)
         if first is None:
             whole = _TIMEOUT_SECONDS + overhead if fate.outcome == "timed_out" else lead
+        if ruled.if_whole is not None and fate.outcome == "completed":
+            ruled = ruled._replace(decisions=(*ruled.decisions, ruled.if_whole))
         planned = Planned(
             exchange_id=exchange_id(self.chance, at),
             started_at=at,
@@ -114,6 +137,7 @@ class Sender:
             time_to_first_chunk_seconds=None if first is None else round(first, 6),
             overhead_seconds=overhead,
             flags=flags,
+            ruled=ruled,
         )
         self.made.append(planned)
         if fate.status == 200:
@@ -164,10 +188,9 @@ class Sender:
         return counted._replace(cache_read=read, cache_write=written, cache_write_1h=0)
 
     def _timing(
-        self, ask: Ask, answer: Answer, counted: Counted, slowness: float
+        self, model: Model, answer: Answer, counted: Counted, slowness: float
     ) -> tuple[float, float]:
         """Seconds until the answer begins, and for saying it."""
-        model = ask.model
         fresh = (counted.input or 0) - (counted.cache_read or 0)
         lead = model.lead_seconds * self.chance.lognormvariate(0, 0.35) + fresh * 2e-5
         lead += answer.reasoning_tokens / (2.5 * model.tokens_per_second)

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from proxy.journal import Closed, JournalWriter, Opened
-from proxy.journal.entries import AttemptMade
+from proxy.journal.entries import AttemptMade, DecisionMade
 from sample_data.generator import bodies
 from sample_data.generator.bodies import Bodies
 from sample_data.generator.planned import Planned, labels
@@ -51,14 +51,15 @@ def opened(planned: Planned) -> Opened:
 
 
 def closed(planned: Planned, made: Bodies) -> Closed:
-    fate = planned.fate
-    answered = fate.status is not None and fate.status >= 400
+    fate, ruled = planned.fate, planned.ruled
+    answered = fate.status is not None and fate.status >= 400 and not planned.asked_nobody
     return Closed(
         exchange_id=planned.exchange_id,
         node=NODE,
         started_at=planned.started_at,
         outcome=fate.outcome,
-        upstream=planned.ask.model.provider,
+        upstream=None if planned.asked_nobody else planned.ask.model.provider,
+        model=ruled.model.name if ruled.model else None,
         status=fate.status,
         headers=bodies.response_headers(planned),
         error_type=None if answered else fate.error_type,
@@ -68,8 +69,20 @@ def closed(planned: Planned, made: Bodies) -> Closed:
         overhead_seconds=planned.overhead_seconds,
         request_bytes=len(made.request),
         response_bytes=len(made.response),
-        attempts=[attempt(planned)],
+        attempts=[] if planned.asked_nobody else [attempt(planned)],
+        decisions=[DecisionMade(**made._asdict()) for made in ruled.decisions],
+        rules=rules(planned),
+        cache_hit=cache_hit(planned),
     )
+
+
+def rules(planned: Planned) -> list[str]:
+    """The rules that did anything, in their order."""
+    return list(dict.fromkeys(made.rule for made in planned.ruled.decisions))
+
+
+def cache_hit(planned: Planned) -> str | None:
+    return "exact" if planned.ruled.again else None
 
 
 def attempt(planned: Planned) -> AttemptMade:

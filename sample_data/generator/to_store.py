@@ -20,7 +20,7 @@ from analytics import rows
 from analytics.found import Records
 from analytics.usage_columns import to_columns
 from proxy import dialects
-from proxy.exchange import Attempt, Content, Exchange
+from proxy.exchange import Attempt, Content, Decision, Exchange
 from proxy.facts import RequestHead, Usage
 from sample_data.generator import bodies
 from sample_data.generator.billing import DIALECTS, Billing
@@ -28,7 +28,7 @@ from sample_data.generator.bodies import Bodies
 from sample_data.generator.people import Person
 from sample_data.generator.planned import Ask, Planned, reported
 from sample_data.generator.rhythm import moment
-from sample_data.generator.to_journal import NODE, attempt, key_id
+from sample_data.generator.to_journal import NODE, attempt, cache_hit, key_id, rules
 
 _TIERS = {"openai": "default", "anthropic": "standard"}
 _COUNTS_EVERYTHING = "openai"
@@ -56,22 +56,28 @@ def insert(con: duckdb.DuckDBPyConnection, batches: Iterable[rows.Rows]) -> Iter
 def record(planned: Planned, made: Bodies, billing: Billing, contents: bool = True) -> Records:
     """The rows of one exchange."""
     started_at = moment(planned.started_at)
-    tried = attempt(planned)
     return Records(
         exchange=_exchange(planned, made, started_at, billing),
-        attempts=(
-            Attempt(
-                exchange_id=planned.exchange_id,
-                number=tried.number,
-                upstream=tried.upstream,
-                started_at=moment(tried.started_at),
-                duration_seconds=tried.duration_seconds,
-                status=tried.status,
-                error_type=tried.error_type,
-                error_message=tried.error_message,
-            ),
+        attempts=() if planned.asked_nobody else (_attempt(planned),),
+        decisions=tuple(
+            Decision(exchange_id=planned.exchange_id, number=number, **decided._asdict())
+            for number, decided in enumerate(planned.ruled.decisions, 1)
         ),
         content=_content(planned, made, started_at) if contents else None,
+    )
+
+
+def _attempt(planned: Planned) -> Attempt:
+    tried = attempt(planned)
+    return Attempt(
+        exchange_id=planned.exchange_id,
+        number=tried.number,
+        upstream=tried.upstream,
+        started_at=moment(tried.started_at),
+        duration_seconds=tried.duration_seconds,
+        status=tried.status,
+        error_type=tried.error_type,
+        error_message=tried.error_message,
     )
 
 
@@ -91,7 +97,7 @@ def _exchange(planned: Planned, made: Bodies, started_at: datetime, billing: Bil
         time_to_first_chunk_seconds=planned.time_to_first_chunk_seconds,
         overhead_seconds=planned.overhead_seconds,
         provider=model.provider,
-        upstream=model.provider,
+        upstream=None if planned.asked_nobody else model.provider,
         dialect=dialect,
         operation=operation,
         method="POST",
@@ -102,12 +108,13 @@ def _exchange(planned: Planned, made: Bodies, started_at: datetime, billing: Bil
         error_type=fate.error_type,
         error_message=fate.error_message,
         request_model=model.name,
-        response_model=model.full_name if answers else None,
+        response_model=planned.model.full_name if answers else None,
         service_tier=tier,
         usage_source=source,
         cost_usd=cost.cost_usd,
         input_cost_usd=cost.input_cost_usd,
         output_cost_usd=cost.output_cost_usd,
+        saved_usd=billing.saved_usd(planned, started_at),
         cost_status=cost.cost_status,
         price_ref=cost.price_ref,
         key_id=key_id(model.provider),
@@ -120,7 +127,9 @@ def _exchange(planned: Planned, made: Bodies, started_at: datetime, billing: Bil
         response_bytes=len(made.response),
         truncated=False,
         parser_version=dialects.PARSER_VERSION,
-        attempts=1,
+        attempts=0 if planned.asked_nobody else 1,
+        cache_hit=cache_hit(planned),
+        rules=rules(planned) or None,
         feature=feature.name,
         user_id=ask.person.user_id if ask.person else None,
         session_id=ask.session_id,
@@ -138,7 +147,7 @@ def _tags(person: Person | None) -> dict[str, str] | None:
 def _ending(planned: Planned) -> dict[str, Any]:
     """What an answer that came whole says of its end and its calls."""
     speaks = planned.ask.model.speaks
-    if planned.fate.outcome != "completed" or speaks == "embeddings":
+    if planned.fate.outcome not in ("completed", "cached") or speaks == "embeddings":
         return {}
     tool = planned.answer.tool
     called = [] if tool is None else [tool]

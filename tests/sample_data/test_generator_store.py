@@ -67,8 +67,9 @@ def both(one: Path, other: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield con
 
 
-@pytest.mark.parametrize("table", ["exchanges", "attempts", "contents"])
+@pytest.mark.parametrize("table", ["exchanges", "attempts", "decisions", "contents"])
 def test_every_column_is_as_the_poster_makes_it(day: Path, posted: Path, table: str) -> None:
+    key = "exchange_id, number" if table in ("attempts", "decisions") else "exchange_id"
     with both(day, posted) as con:
         names = [row[0] for row in con.execute(f"DESCRIBE one.{table}").fetchall()]
         differing = {
@@ -76,7 +77,7 @@ def test_every_column_is_as_the_poster_makes_it(day: Path, posted: Path, table: 
             for name in names
             if (
                 number := con.execute(
-                    f"SELECT count(*) FROM one.{table} JOIN other.{table} USING (exchange_id) "
+                    f"SELECT count(*) FROM one.{table} JOIN other.{table} USING ({key}) "
                     f'WHERE one.{table}."{name}" IS DISTINCT FROM other.{table}."{name}"'
                 ).fetchall()[0][0]
             )
@@ -86,7 +87,7 @@ def test_every_column_is_as_the_poster_makes_it(day: Path, posted: Path, table: 
             con.execute(f"SELECT count(*) FROM {each}.{table}").fetchall()
             for each in ("one", "other")
         ]
-        assert counts[0] == counts[1]
+        assert counts[0] == counts[1] > [(0,)]
 
 
 def test_nothing_was_lost_or_left_unread_on_the_way(posted: Path) -> None:
@@ -118,6 +119,10 @@ def test_the_ledger_and_the_poster_agree_on_every_exchange(day: Path, posted: Pa
             assert row[name] == (None if line[name] is None else Decimal(line[name])), line
         for name, tokens in (line["tokens"] or {}).items():
             assert row[f"{name}_tokens"] == tokens
+        assert row["cache_hit"] == line["cache_hit"]
+        assert row["saved_usd"] == (line["saved_usd"] and Decimal(line["saved_usd"]))
+        rules = {decided["rule"]: None for decided in line["decisions"]}
+        assert row["rules"] == (list(rules) or None)
 
 
 def test_equal_hashes_in_the_ledger_are_equal_bodies_in_the_store(day: Path) -> None:
@@ -200,17 +205,23 @@ def test_rows_for_benchmarks_are_as_many_as_asked_and_all_distinct(tmp_path: Pat
     assert fill_rows(tmp_path, window, 1_234) == 1_234
     with store.read(tmp_path / store.NAME) as con:
         counts = con.execute(
-            "SELECT count(*), count(DISTINCT exchange_id), min(started_at), max(started_at) "
-            "FROM exchanges"
+            "SELECT count(*), count(DISTINCT exchange_id), min(started_at), max(started_at), "
+            "sum(attempts), sum(len(rules)) FROM exchanges"
         ).fetchall()[0]
         tried = con.execute(
             "SELECT count(*) FROM attempts JOIN exchanges USING (exchange_id) "
             "WHERE attempts.started_at BETWEEN exchanges.started_at "
             "AND exchanges.started_at + INTERVAL 1 SECOND"
         ).fetchall()[0]
+        decided = con.execute(
+            "SELECT count(DISTINCT (exchange_id, rule)) FROM decisions "
+            "SEMI JOIN exchanges USING (exchange_id)"
+        ).fetchall()[0]
     assert counts[:2] == (1_234, 1_234)
     assert window.first_day <= counts[2] <= counts[3] < END
-    assert tried == (1_234,)
+    assert tried == counts[4:5]
+    assert decided == counts[5:]
+    assert decided > (10,)
 
 
 def test_the_demo_has_a_folder_of_its_own(tmp_path: Path) -> None:

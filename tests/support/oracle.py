@@ -19,12 +19,15 @@ FULL_NAMES = {
     "gpt-4.1": "gpt-4.1-2025-04-14",
     "gpt-4o-mini": "gpt-4o-mini-2024-07-18",
     "gpt-4.1-mini": "gpt-4.1-mini-2025-04-14",
+    "gpt-4.1-nano": "gpt-4.1-nano-2025-04-14",
     "gpt-5-mini": "gpt-5-mini-2025-08-07",
     "claude-haiku-4-5": "claude-haiku-4-5-20251001",
     "claude-sonnet-4-5": "claude-sonnet-4-5-20250929",
     "claude-opus-4-1": "claude-opus-4-1-20250805",
 }
 """How answers name a model, where it is not how requests do."""
+ANSWERED_HERE = ("refused", "cached")
+"""Outcomes of calls for which nobody was asked."""
 UNFINISHED = ("upstream_failed", "timed_out", "client_disconnected", "interrupted")
 
 Line = dict[str, Any]
@@ -38,7 +41,8 @@ def week() -> list[Line]:
         line["started_at"] = datetime.fromisoformat(line["started_at"])
         line["tokens"] = line["tokens"] or {}
         if line["status"] == 200:
-            line["model"] = FULL_NAMES.get(line["model"], line["model"])
+            served = line["served_model"] or line["model"]
+            line["model"] = FULL_NAMES.get(served, served)
     return lines
 
 
@@ -69,7 +73,7 @@ def known(lines: Iterable[Line], name: str) -> list[Any]:
 
 
 def is_error(line: Line) -> bool:
-    return bool(line["outcome"] != "completed")
+    return line["outcome"] not in ("completed", "cached")
 
 
 def errors(lines: Iterable[Line]) -> list[Line]:
@@ -97,6 +101,10 @@ def percentile(values: Sequence[float], at: float) -> float | None:
     low = int(place)
     high = min(low + 1, len(ordered) - 1)
     return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def mean(values: Sequence[int]) -> float | None:
+    return sum(values) / len(values) if values else None
 
 
 def by_cost(groups: dict[Any, list[Line]]) -> list[Any]:

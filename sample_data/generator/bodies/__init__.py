@@ -33,12 +33,12 @@ class Bodies(NamedTuple):
 
 def made(planned: Planned) -> Bodies:
     sent, status = request(planned.ask), planned.fate.status
-    if status is None:
+    if status is None or planned.fate.outcome == "refused":  # of its own answers none are kept
         return Bodies(sent, b"", None)
     wire = _FORMATS[planned.ask.model.speaks]
     if status >= 400:
         return Bodies(sent, wire.error(planned), None)
-    response, usage = wire.response(planned)
+    response, usage = wire.response(planned.ruled.again or planned)
     return Bodies(sent, response, usage)
 
 
@@ -58,8 +58,10 @@ def request_headers(client: str, speaks: str) -> Headers:
 
 def response_headers(planned: Planned) -> Headers:
     status = planned.fate.status
-    if status is None:
+    if status is None or planned.fate.outcome == "refused":
         return []
+    if planned.ruled.again is not None:
+        return [*response_headers(planned.ruled.again), ("meterline-cache", "exact")]
     streamed = status < 400 and planned.ask.feature.stream
     kind = "text/event-stream; charset=utf-8" if streamed else "application/json"
     name = _REQUEST_ID.get(planned.ask.model.provider, "x-request-id")

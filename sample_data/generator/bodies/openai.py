@@ -27,6 +27,7 @@ def request(ask: Ask) -> bytes:
     }
     if ask.feature.stream:
         body["stream"] = True
+    if ask.feature.stream and ask.feature.asks_usage:
         body["stream_options"] = {"include_usage": True}
     if ask.feature.user_in_body and ask.person is not None:
         body["user"] = ask.person.user_id
@@ -57,7 +58,7 @@ def response(planned: Planned) -> tuple[bytes, dict[str, Any] | None]:
 
 
 def _envelope(planned: Planned) -> dict[str, Any]:
-    model = planned.ask.model
+    model = planned.model
     shared: dict[str, Any] = {
         "id": f"chatcmpl-{planned.exchange_id}",
         "created": planned.started_at // 1_000_000,
@@ -80,6 +81,8 @@ def _stream(planned: Planned, usage: dict[str, Any]) -> tuple[bytes, dict[str, A
         return first + said, None
     end = b',"choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":"%s"}]}\n\n'
     last = opening + end % FINISH[planned.answer.ending].encode()
+    if not planned.ask.feature.asks_usage:
+        return b"".join((first, said, last, b"data: [DONE]\n\n")), None
     counts = opening + b',"choices":[],"usage":' + orjson.dumps(usage) + b"}\n\n"
     return b"".join((first, said, last, counts, b"data: [DONE]\n\n")), usage
 
@@ -93,7 +96,7 @@ def _usage(planned: Planned) -> dict[str, Any]:
         "completion_tokens": counted.output,
         "total_tokens": counted.input + counted.output,
     }
-    if planned.ask.model.provider in _TELLS_MORE:
+    if planned.model.provider in _TELLS_MORE:
         usage["prompt_tokens_details"] = {"cached_tokens": counted.cache_read, "audio_tokens": 0}
         usage["completion_tokens_details"] = {
             "reasoning_tokens": counted.reasoning,

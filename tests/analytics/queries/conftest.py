@@ -10,6 +10,8 @@ import duckdb
 import pytest
 
 from analytics import hours, store
+from sample_data import generator
+from sample_data.generator.week import WINDOW
 from tests.support import oracle
 
 _INSERT = """
@@ -31,6 +33,20 @@ def week_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def week(week_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with store.read(week_path) as con:
+        yield con
+
+
+@pytest.fixture(scope="session")
+def whole_week_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same week made again, with all that was said, tried and decided in it."""
+    folder = tmp_path_factory.mktemp("whole")
+    generator.fill(folder, days=WINDOW.days, end=WINDOW.end, seed=WINDOW.seed, scale=WINDOW.scale)
+    return folder / store.NAME
+
+
+@pytest.fixture
+def whole_week(whole_week_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with store.read(whole_week_path) as con:
         yield con
 
 

@@ -60,6 +60,13 @@ def test_unknown_dimension_is_refused(week: duckdb.DuckDBPyConnection) -> None:
 
 
 @pytest.mark.parametrize("by", ["feature", "user", "model"])
-def test_shares_are_those_of_spend(week: duckdb.DuckDBPyConnection, by: str) -> None:
+def test_shares_are_those_of_spend(week: duckdb.DuckDBPyConnection, lines: Lines, by: str) -> None:
     found = shares(week, by, Selection(), limit=4)
     assert found.equals(spend(week, by, Selection(), limit=4).select(found.columns))
+    groups = oracle.grouped(lines, {"user": "user_id"}.get(by, by))
+    order = oracle.by_cost(groups)[:4]
+    rows = found.filter(part="group").to_dicts()
+    assert [row["name"] for row in rows] == order
+    for row in rows:
+        members = groups[row["name"]]
+        assert (row["exchanges"], row["cost_usd"]) == (len(members), oracle.usd(members))

@@ -5,12 +5,16 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
+
 from analytics import rows, store
 from analytics.found import Records
 from analytics.queries import Selection
 from analytics.queries.kept_answers import kept_answers
 from analytics.queries.spend import spend
 from proxy.exchange import Decision, Exchange
+from tests.support import oracle
+from tests.support.oracle import Line
 from tests.support.small_store import exchange
 
 HIT = {"outcome": "cached", "usage_source": None, "cost_status": None, "cost_usd": Decimal(0)}
@@ -59,3 +63,32 @@ def test_without_a_cache_there_is_nothing(tmp_path: Path) -> None:
     with store.write(tmp_path / store.NAME) as con:
         rows.insert(con, rows.rows_of([noted(exchange())]))
         assert kept_answers(con, Selection()).is_empty()
+
+
+def test_what_the_cache_of_the_week_brought_is_what_the_ledger_says(
+    whole_week: duckdb.DuckDBPyConnection, lines: list[Line]
+) -> None:
+    did = [
+        (line, decided["rule"], decided["action"])
+        for line in lines
+        for decided in line["decisions"]
+        if decided["policy"] == "cache"
+    ]
+    found = kept_answers(whole_week, Selection()).to_dicts()
+    assert {row["rule"] for row in found} == {rule for _, rule, _ in did}
+    for row in found:
+        hits = [line for line, rule, action in did if (rule, action) == (row["rule"], "hit")]
+        assert (row["hits"], len(hits)) == (len(hits), len([x for x in lines if x["cache_hit"]]))
+        assert row["by_meaning"] == sum(line["cache_hit"] == "semantic" for line in hits)
+        assert row["saved_usd"] == oracle.usd(hits, "saved_usd")
+        for name, words in (
+            *(("kept", "kept"), ("would_have_served", "would have served")),
+            *(("right_hits", "right hit"), ("false_hits", "false hit")),
+        ):
+            assert row[name] == sum((rule, a) == (row["rule"], words) for _, rule, a in did)
+        assert (row["vectors_usd"], row["false_share"]) == (None, None)
+        assert row["hits"] > 50
+        assert row["saved_usd"] > 0
+    total = spend(whole_week, "feature", Selection()).row(-1, named=True)
+    assert total["cached"] == sum(line["outcome"] == "cached" for line in lines)
+    assert total["saved_usd"] == oracle.usd(lines, "saved_usd")

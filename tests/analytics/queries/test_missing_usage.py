@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 from uuid import uuid4
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -16,6 +17,8 @@ from analytics.queries import Selection
 from analytics.queries.missing_usage import missing_usage
 from analytics.stream_mends import MENDS, mend
 from proxy.exchange import Exchange
+from tests.support import oracle
+from tests.support.oracle import Line
 
 AT = datetime(2026, 11, 10, 12, tzinfo=UTC)
 
@@ -134,6 +137,31 @@ def test_the_table_is_what_counting_by_hand_gives(tmp_path: Path) -> None:
     assert found["without_usage"].to_list() == sorted(
         (of[1] for of in expected.values()), reverse=True
     )
+
+
+def test_the_streams_of_the_week_are_those_of_the_ledger(
+    week: duckdb.DuckDBPyConnection, lines: list[Line]
+) -> None:
+    streams = [
+        line
+        for line in lines
+        if line["stream"] and line["outcome"] == "completed" and line["cost_status"] is not None
+    ]
+    groups = oracle.grouped(streams, lambda x: (x["client"], x["feature"], x["provider"]))
+    silent = {
+        key: [line for line in members if line["usage_source"] != "provider"]
+        for key, members in groups.items()
+    }
+    found = missing_usage(week, Selection()).to_dicts()
+    keys = [(row["client"], row["feature"], row["provider"]) for row in found]
+    assert set(keys) == {key for key, members in silent.items() if members}
+    assert len(keys) == 1
+    for key, row in zip(keys, found, strict=True):
+        members = silent[key]
+        assert (row["streams"], row["without_usage"]) == (len(groups[key]), len(members))
+        estimated = [line for line in members if line["usage_source"] == "estimated"]
+        assert (row["estimated"], row["cost_usd"]) == (len(estimated), oracle.usd(estimated))
+        assert row["last_at"] == max(line["started_at"] for line in members)
 
 
 def test_every_line_asks_for_usage_and_every_agent_is_known_once() -> None:

@@ -16,6 +16,10 @@ from analytics.queries import Selection
 from analytics.queries import search as module
 from analytics.queries.search import listed, search
 from analytics.windows import Window
+from sample_data.generator import bodies
+from sample_data.generator.plan import plan
+from sample_data.generator.week import WINDOW
+from tests.support.oracle import Line
 
 BEGAN = datetime(2026, 3, 1, tzinfo=UTC)
 BODIES = (
@@ -98,3 +102,38 @@ def test_exchanges_are_listed_in_the_order_of_their_ids(said: Said) -> None:
     con, ids = said
     wanted = [ids[3], ids[0], str(uuid.uuid4()), ids[4]]
     assert listed(con, wanted)["exchange_id"].to_list() == [ids[3], ids[0], ids[4]]
+
+
+@pytest.fixture(scope="module")
+def week_said() -> dict[str, tuple[str, str]]:
+    """What the plan of the week has in its bodies, in lower case."""
+    return {
+        each.exchange_id: (made.request.decode().lower(), made.response.decode().lower())
+        for each in plan(WINDOW)
+        for made in (bodies.made(each),)
+    }
+
+
+SIDES = {(True, True): "both", (True, False): "request", (False, True): "response"}
+
+
+@pytest.mark.parametrize("text", ["Overloaded", "track_parcel", '"Role":"system"', "no such words"])
+def test_what_is_found_in_the_week_is_what_its_bodies_have(
+    whole_week: duckdb.DuckDBPyConnection,
+    lines: list[Line],
+    week_said: dict[str, tuple[str, str]],
+    text: str,
+) -> None:
+    wanted = []
+    for line in sorted(lines, key=lambda x: (x["started_at"], x["exchange_id"]), reverse=True):
+        asked, answered = week_said[line["exchange_id"]]
+        if side := SIDES.get((text.lower() in asked, text.lower() in answered)):
+            wanted.append((line["exchange_id"], side))
+    hits = search(whole_week, Selection(), text, limit=10_000)
+    assert hits.found.rows() == wanted
+    assert (hits.searched, hits.is_whole) == (len(lines), True)
+    some = [exchange_id for exchange_id, _ in wanted[:40:7]]
+    by_id = {line["exchange_id"]: line for line in lines}
+    for row in listed(whole_week, some).to_dicts():
+        for name in ("feature", "model", "user_id", "session_id", "status", "outcome"):
+            assert row[name] == by_id[row["exchange_id"]][name]

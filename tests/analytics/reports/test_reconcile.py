@@ -259,7 +259,7 @@ def by_day(sample: Sample, hours: int) -> dict[tuple[date, str], list[Any]]:
         if each["provider"] != "openai" or each["tokens"] is None:
             continue
         at = datetime.fromisoformat(each["started_at"]) + timedelta(hours=hours)
-        row = sums[at.date(), each["model"]]
+        row = sums[at.date(), each["served_model"] or each["model"]]
         row[0] += 1
         row[1] += each["tokens"]["input"]
         row[2] += each["tokens"]["output"] or 0
