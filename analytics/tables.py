@@ -181,7 +181,7 @@ def seconds(value: float) -> str:
 
 
 _SHOW: dict[Kind, Callable[[Any], str]] = {
-    "count": lambda value: f"{value:,}",
+    "count": lambda value: f"{value:,.1f}" if isinstance(value, float) else f"{value:,}",
     "usd": usd,
     "share": lambda value: f"{round(value * 100, 1) + 0.0:.1f}%",
     "seconds": seconds,

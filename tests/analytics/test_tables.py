@@ -208,3 +208,7 @@ def test_csv_quotes_whatever_a_text_holds(rows: list[tuple[str, int]]) -> None:
 )
 def test_plain_values_are_shown_as_they_are(value: Any, text: str) -> None:
     assert cell(value) == text
+
+
+def test_a_mean_of_counts_has_one_decimal() -> None:
+    assert [cell(1155.8082191780823, "count"), cell(50, "count")] == ["1,155.8", "50"]
