@@ -19,6 +19,7 @@ from analytics.prices import PriceBook
 from analytics.store import StoreError, StoreMissing, read
 from proxy.config import Settings
 from proxy.facts import Usage
+from proxy.limits import unanswered
 from proxy.limits.money import History, Price, Spent
 
 _LABELS = ("feature", "user_id", "session_id", "environment")
@@ -32,6 +33,16 @@ _SQL = f"""
     FROM exchanges WHERE started_at >= ? AND started_at < ? AND outcome <> 'refused'
     GROUP BY ALL
 """
+_UNANSWERED_SQL = f"""
+    WITH charged AS (
+        SELECT exchange_id, reason FROM decisions
+        WHERE policy = '{unanswered.POLICY}' AND action = '{unanswered.ACTION}'
+    )
+    SELECT started_at, {", ".join(_ROUTE)}, {", ".join(_LABELS)}, tags, reason
+    FROM charged JOIN exchanges USING (exchange_id)
+    WHERE started_at >= ? AND started_at < ? AND cost_usd IS NULL
+"""
+"""What was charged for calls without an answer: their rows have no cost."""
 
 
 def history(settings: Settings) -> History:
@@ -77,12 +88,25 @@ def _posted(
             positions = load(con)
             seconds = max(1, int(step.total_seconds()))
             cursor = con.execute(_SQL.format(step=seconds), [since, until])
-            names = [column[0] for column in cursor.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()], positions
+            rows = _named(cursor)
+            for row in _named(con.execute(_UNANSWERED_SQL, [since, until])):
+                rows += _charged(row, row["reason"])
+            return rows, positions
     except StoreMissing:
         return [], Positions("", 0)
     except StoreError as error:
         raise OSError(str(error)) from error
+
+
+def _named(cursor: Any) -> list[dict[str, Any]]:
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _charged(row: dict[str, Any], reason: str) -> Iterator[dict[str, Any]]:
+    """The row of what a decision charged, beside the request that it was."""
+    if (found := unanswered.told(reason)) is not None:
+        yield {**row, "cost_usd": found.usd, "requests": 0, "tokens": found.tokens}
 
 
 def _unposted(
@@ -94,13 +118,17 @@ def _unposted(
         batch = collect(settings.journal_dir, positions)
         for found in batch.exchanges:
             try:
-                exchange = assemble(found, book).exchange
+                records = assemble(found, book)
             except Exception:  # the poster tells of it
                 continue
+            exchange = records.exchange
             if since <= exchange.started_at < until and exchange.outcome != "refused":
                 row = {name: getattr(exchange, name) for name in _COLUMNS}
                 tokens = (exchange.input_tokens or 0) + (exchange.output_tokens or 0)
                 yield _spent({**row, "requests": 1, "tokens": tokens})
+                for made in records.decisions if exchange.cost_usd is None else ():
+                    if (made.policy, made.action) == (unanswered.POLICY, unanswered.ACTION):
+                        yield from map(_spent, _charged(row, made.reason or ""))
         positions, more = batch.after, batch.more
 
 

@@ -12,10 +12,12 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 from proxy import headers, outgoing
 from proxy.admission import cross_site
 from proxy.calls.call import Call, Reply
+from proxy.calls.served import CANCELLED, NOT_CONNECTED
 from proxy.capture import Capture
 from proxy.deadlines import Deadlines
 from proxy.errors import DEADLINE, AttemptFailed, Broken
@@ -60,7 +62,7 @@ class Attempts:
     ) -> UpstreamReply:
         """One attempt with a message, up to the head of its answer."""
         with _kept(endpoint.name, capture) as made:
-            reply = await self._client.send(endpoint, message)
+            reply = await self._client.send(endpoint, message, partial(_sending, made))
             made.status = reply.status
             return reply
 
@@ -85,11 +87,15 @@ class Attempts:
     async def _first_piece(
         self, endpoint: Endpoint, message: UpstreamRequest, made: AttemptMade
     ) -> UpstreamReply:
-        reply = await self._client.send(endpoint, message)
+        reply = await self._client.send(endpoint, message, partial(_sending, made))
         made.status = reply.status
         if not reply.upgraded:
             await reply.begin()
         return reply
+
+
+def _sending(made: AttemptMade) -> None:
+    made.error_type = None
 
 
 @contextmanager
@@ -102,6 +108,7 @@ def _kept(upstream: str, capture: Capture) -> Iterator[AttemptMade]:
         upstream=upstream,
         started_at=time.time_ns() // 1000,
         duration_seconds=0.0,
+        error_type=NOT_CONNECTED,
     )
     try:
         yield made
@@ -109,7 +116,7 @@ def _kept(upstream: str, capture: Capture) -> Iterator[AttemptMade]:
         made.error_type, made.error_message = failure.error_type, str(failure)
         raise
     except asyncio.CancelledError:
-        made.error_type = "cancelled"
+        made.error_type = made.error_type or CANCELLED
         raise
     finally:
         made.duration_seconds = round(time.perf_counter() - begun, 6)

@@ -22,6 +22,7 @@ from proxy.admission import Admitted, Head, admit, read_head
 from proxy.attempts import Attempts, FindTarget
 from proxy.calls.asked import Asked
 from proxy.calls.call import Call, Reply
+from proxy.calls.served import NOT_SERVED, may_be_billed
 from proxy.capture import Capture, Outcome
 from proxy.config import Settings
 from proxy.credentials import KeyHash, credential, mask_target
@@ -175,7 +176,9 @@ class Relay:
                 return await own_answers.refused(capture, head, failure.__cause__)
             return await own_answers.failed(capture, head, failure)
         except asyncio.CancelledError:
-            capture.close_now(Outcome(outcome=self._why_cancelled()))
+            served = may_be_billed(capture.attempts)
+            error_type = None if served else NOT_SERVED
+            capture.close_now(Outcome(outcome=self._why_cancelled(), error_type=error_type))
             raise
         except Exception as fault:
             return await own_answers.failed(capture, head, self._own_fault(fault))

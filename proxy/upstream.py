@@ -11,7 +11,7 @@ promise.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -190,9 +190,17 @@ class UpstreamClient:
     async def close(self) -> None:
         await self._connector.close()
 
-    async def send(self, endpoint: Endpoint, request: UpstreamRequest) -> UpstreamReply:
-        """One attempt, up to the head of the answer. Raises NotSent or Broken."""
+    async def send(
+        self,
+        endpoint: Endpoint,
+        request: UpstreamRequest,
+        connected: Callable[[], None] | None = None,
+    ) -> UpstreamReply:
+        """One attempt, up to the head of the answer. Raises NotSent or Broken. `connected` is told
+        when there is a connection, and the request begins to leave."""
         connection = await self._connect(endpoint)
+        if connected is not None:
+            connected()
         upload: asyncio.Task[None] | None = None
         try:
             upload = self._write(connection, endpoint, request)

@@ -55,10 +55,12 @@ NOT_FULLY_PRICED = "(cost_status = 'unpriced' OR cost_status = 'partial')"
 UNFINISHED = """CASE WHEN outcome = 'upstream_failed' OR outcome = 'timed_out'
         OR outcome = 'client_disconnected' OR outcome = 'interrupted'
     THEN (error_type = 'connect_timeout' OR error_type = 'connect_failed'
-        OR error_type = 'dns_failed' OR error_type = 'bad_tls') IS NOT true
+        OR error_type = 'dns_failed' OR error_type = 'bad_tls'
+        OR error_type = 'not_served') IS NOT true
         AND cache_hit IS NULL
     ELSE false END"""
-"""It broke off after something may have reached the provider (see proxy/failures.py)."""
+"""It broke off after something may have reached the provider (see proxy/failures.py, and
+served.py in proxy/calls)."""
 WITHOUT_USAGE = (
     f"CASE WHEN usage_source IS NULL THEN cost_status = 'unpriced' OR {UNFINISHED} ELSE false END"
 )

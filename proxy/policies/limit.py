@@ -2,24 +2,27 @@
 
 Owns the check before a call and the charge after it. All limits are checked before any is charged,
 with no wait in between; what a call is expected to use is held until its end, when what it really
-used takes its place. A refused call charges nothing, and whatever ends a call, what was held for
-it comes back. Beyond a limit goes at most what calls under way use above what was held for them.
+used takes its place. A refused call charges nothing; one that was sent and has no answer is charged
+its prompt. Whatever ends a call, what was held for it comes back. Beyond a limit goes at most what
+calls under way use above what was held for them.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 
 from proxy.calls.call import Call, KnownOfCall, Next, Reply
 from proxy.calls.watched import WatchedReply
 from proxy.errors import Refusal
+from proxy.limits import unanswered
 from proxy.limits.accounts import Now
 from proxy.limits.claiming import Claiming, Unpriced
 from proxy.limits.claims import Claim, refused
 from proxy.limits.money import Price
 from proxy.limits.rates import Rates
-from proxy.limits.settlement import OF_THE_ANSWER, Settlement, present, settle
+from proxy.limits.settlement import OF_THE_ANSWER, Settlement, Used, present, settle
 from proxy.memory import Memory
 from proxy.rules.choosing import Rules
 from proxy.rules.settings import Budget, Limit
@@ -56,13 +59,26 @@ class LimitPolicy:
         try:
             reply = await next_step(call)
         except BaseException as error:
-            requests = 0 if isinstance(error, Refusal) else 1
-            settle(claims, {"requests": requests, "tokens": 0, "usd": 0}, present())
+            settle(claims, self._without_answer(call, claims, error), present())
             raise
         more = [(HEADER, f"{c.meter.rule} {c.share(now):.0%}".encode()) for c in warnings]
         copied = any(claim.meter.unit in OF_THE_ANSWER for claim in claims)
         ended = Settlement(claims, call, reply, self._rates)
         return WatchedReply(reply, ended, copied=copied, more=more)
+
+    def _without_answer(self, call: Call, claims: Sequence[Claim], end: BaseException) -> Used:
+        """What a call used that ends so, before its answer."""
+        found = None
+        try:
+            found = unanswered.charge(call, end, self._rates)
+        except Exception:  # a parser's fault must not reach the traffic
+            return {"requests": 1}
+        if found is None:
+            return {"requests": 0 if isinstance(end, Refusal) else 1, "tokens": 0, "usd": 0}
+        by_answer = (c.meter.rule for c in claims if c.meter.unit in OF_THE_ANSWER)
+        if (rule := next(by_answer, None)) is not None:
+            call.decide(unanswered.POLICY, rule, unanswered.ACTION, str(found))
+        return {"requests": 1, "tokens": found.tokens, "usd": found.usd}
 
     def _claims(self, call: Call, now: Now) -> list[Claim]:
         try:

@@ -47,6 +47,9 @@ name = "resting"
 breaker = { minimum = 1, failure_rate = 1.0, open_seconds = 0.001 }
 """
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+PROMPT = "word " * 40
+PROMPT_TOKENS = 15
+"""The usage that the answers tell is no larger, and no estimate is smaller."""
 BUSY = answer(b'{"error":"busy"}', status=b"503 Busy")
 MOST_AWAITS = 500
 
@@ -140,7 +143,8 @@ class Handled:
         """One call, cancelled at its `number`th await."""
         self.number, self.last = number, None
         self.ended.clear()
-        body = orjson.dumps({"model": "gpt-4o-mini", "messages": [], "stream": stream})
+        messages = [{"role": "user", "content": PROMPT}]
+        body = orjson.dumps({"model": "gpt-4o-mini", "messages": messages, "stream": stream})
         with connect(self.port) as wire:
             wire.send(request("POST", CHAT, body=body))
             await asyncio.wait_for(self.ended.wait(), 10)
@@ -198,5 +202,11 @@ def test_nothing_stays_held_wherever_a_call_is_cancelled(
                 break
         assert not made.cancelled, "a call that was not cancelled ends"
         assert number >= 3, "calls wait several times"
+        if not failures:
+            used = {name: each.used(present()) for name, each in handled.accounts().items()}
+            (tokens,) = (used[name] for name in used if " tokens " in name)
+            (money,) = (used[name] for name in used if " usd " in name)
+            assert tokens >= len(provider.requests) * PROMPT_TOKENS, "what was sent is charged"
+            assert money > 0
 
     asyncio.run(with_worker(provider, tmp_path, check))
