@@ -212,7 +212,10 @@ def with_constants(**values: object) -> Sequence[str]:
 
 def _ready(running: Meterline) -> bool:
     code = running.process.poll()
-    assert code is None, f"ended with {code}: {running.log.read_text()}"
+    said = running.log.read_text(errors="replace")
+    assert code is None, f"ended with {code}: {said}"
+    if "listening on" not in said:  # else another process's answers, at the same port, would do
+        return False
     try:
         return running.page("/-/ready") == b"ready\n"
     except (urllib.error.URLError, ConnectionError, TimeoutError):
