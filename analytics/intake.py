@@ -23,7 +23,8 @@ from proxy.journal.entries import decode
 from proxy.journal.segments import lane_of, read_frame, read_items, segment_path
 
 MAX_EXCHANGES = 5_000
-MAX_BYTES = 64 << 20
+MAX_BYTES = 32 << 20
+"""A batch's frames; the poster holds two batches, one that is written and one that is read."""
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -193,8 +194,8 @@ class _Collector:
                 exchange_id=exchange_id,
                 opened=opened,
                 closed=closed,
-                request=b"".join(request),
-                response=b"".join(response),
+                request=_joined(request),
+                response=_joined(response),
                 orphan=not places,
                 fault=INCOMPLETE if missing or not opened else None,
             )
@@ -237,6 +238,12 @@ class _Collector:
     def _lose(self, reason: str, detail: str, count: int = 1) -> None:
         now = datetime.fromtimestamp(time.time(), UTC)
         self._batch.losses.append(Loss(noticed_at=now, reason=reason, count=count, detail=detail))
+
+
+def _joined(pieces: list[bytes]) -> bytes:
+    """A body of one piece, as most are, is not copied."""
+    filled = [piece for piece in pieces if piece]
+    return filled[0] if len(filled) == 1 else b"".join(filled)
 
 
 def _numbered(lane: Lane) -> Iterator[str]:

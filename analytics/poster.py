@@ -2,7 +2,9 @@
 
 Owns the loop and the transaction in which rows and positions are saved together. Everything slow
 (reading, parsing, pricing) happens before the store is opened, so that the file is held for a
-moment only. Refuses to stop: a bad exchange gets a row that says so, a busy store is waited for.
+moment only. While one batch is written the next is read and computed, one ahead and no further; it
+counts only once the one before is saved. Refuses to stop: a bad exchange gets a row that says so, a
+busy store is waited for.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -76,6 +79,7 @@ class Poster:
         self._backlog = Backlog(self._journal)
         self._positions: Positions | None = None
         self._prepared: Prepared | None = None
+        self._ahead: Prepared | None = None
         self._untold: list[Loss] = []
         self._status = status.Status()
         self._exposition = Exposition(data_dir)
@@ -105,6 +109,7 @@ class Poster:
     def _has_work(self) -> bool:
         return (
             self._prepared is not None
+            or self._ahead is not None
             or self._backlog.has_news(self._positions)
             or store.suspicion_of(self._path).exists()
         )
@@ -125,21 +130,19 @@ class Poster:
     def post_once(self, *, wait_seconds: float = 5.0) -> PostResult:
         """Post one batch. Raises StoreError where the store cannot be used now."""
         self._mend()
-        waited = self._prepared is not None  # and more may have come meanwhile
-        prepared = self._prepared or self._prepare(wait_seconds)
-        batch = prepared.batch
+        again = self._prepared is not None
+        waited = again or self._ahead is not None  # and more may have come meanwhile
+        prepared = self._prepared or self._ahead or self._prepare_next(wait_seconds)
+        batch, self._ahead = prepared.batch, None
         if is_empty(prepared) and not self._untold:
             self._posted(prepared.before, batch.more, rows=False)
-            return PostResult(behind=batch.more)
+            return PostResult(behind=batch.more or waited)
         self._prepared = prepared
         try:
-            count = self._write(prepared, wait_seconds)
+            count = self._save(prepared, wait_seconds, read_ahead=batch.more and not again)
         except Outdated:
             self._positions = self._prepared = None
             return PostResult(behind=True)
-        except duckdb.DataError:
-            self._prepared = prepared = refit(prepared)
-            count = self._write(prepared, wait_seconds)
         except store.StoreDamaged:
             store.suspect(self._path)
             raise
@@ -149,13 +152,35 @@ class Poster:
         self._posted(batch.after, batch.more, rows=True)
         return PostResult(rows=count, losses=lost, behind=batch.more or waited)
 
-    def _prepare(self, wait_seconds: float) -> Prepared:
-        before = self._positions or self._load(wait_seconds)
+    def _prepare_next(self, wait_seconds: float) -> Prepared:
+        return self._prepare(self._positions or self._load(wait_seconds))
+
+    def _prepare(self, before: Positions) -> Prepared:
         self._backlog.mark()
         batch = intake.collect(self._journal, before, **self._limits)
         for fault in batch.faults:
             _log.warning("cannot read the journal: %s", fault)
         return prepare(before, batch, self._book)
+
+    def _save(self, prepared: Prepared, wait_seconds: float, *, read_ahead: bool) -> int:
+        """Write a batch, and prepare the next meanwhile; what is on top of a batch that could not
+        be saved is forgotten."""
+        if not read_ahead:
+            return self._write_fitting(prepared, wait_seconds)
+        with ThreadPoolExecutor(1, "meterline-store") as writer:
+            writing = writer.submit(self._write_fitting, prepared, wait_seconds)
+            ahead = self._try_to_prepare(prepared.batch.after)
+        count = writing.result()
+        self._ahead = ahead
+        return count
+
+    def _try_to_prepare(self, before: Positions) -> Prepared | None:
+        """None where it fails: the next turn tries it again, and tells."""
+        try:
+            return self._prepare(before)
+        except Exception:
+            _log.debug("nothing is read ahead", exc_info=True)
+            return None
 
     def _load(self, wait_seconds: float) -> Positions:
         try:
@@ -172,16 +197,25 @@ class Poster:
     def _mend(self) -> None:
         """Where someone found the store damaged, look at it and mend it."""
         if store.suspicion_of(self._path).exists():
-            self._positions = self._prepared = None
+            self._positions = self._prepared = self._ahead = None
             losses = recover(self._path)
             for loss in losses:
                 _log.error("%s: %s", loss.reason, loss.detail)
             self._untold += losses
 
+    def _write_fitting(self, prepared: Prepared, wait_seconds: float) -> int:
+        """Write a batch, with substitutes for what the store refuses."""
+        try:
+            return self._write(prepared, wait_seconds)
+        except duckdb.DataError:
+            self._prepared = prepared = refit(prepared)
+            return self._write(prepared, wait_seconds)
+
     def _write(self, prepared: Prepared, wait_seconds: float) -> int:
         """Rows and positions in one transaction; the number of exchanges."""
         batch = prepared.batch
         with store.write(self._path, wait_seconds=wait_seconds) as con:
+            store.commit_to_file(con, merge=not batch.more)
             con.begin()
             positions.verify(con, prepared.before)
             records = _not_told_before(con, prepared)

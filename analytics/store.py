@@ -108,6 +108,18 @@ def write(path: Path, *, wait_seconds: float = 5.0) -> Iterator[duckdb.DuckDBPyC
         yield con
 
 
+def commit_to_file(con: duckdb.DuckDBPyConnection, *, merge: bool) -> None:
+    """Let commits go into the file itself, and not into the write-ahead log first: what a batch
+    brings is written once, and is as durable when the commit returns.
+
+    Small groups of rows are merged into larger ones then, which means compressing them again; at
+    most one group for each commit, none without `merge`.
+    """
+    con.execute("SET checkpoint_threshold = '1B'")
+    con.execute("SET auto_checkpoint_skip_wal_threshold = 0")
+    con.execute(f"SET max_vacuum_tasks = {int(merge)}")
+
+
 def prepare_folder(folder: Path) -> None:
     """Make the data folder if it is missing, and keep others out of it."""
     folder.mkdir(parents=True, exist_ok=True)
