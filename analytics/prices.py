@@ -232,14 +232,9 @@ def _moment(provider: str, models: tuple[str | None, str | None], started_at: da
         started_at = started_at.replace(tzinfo=UTC)
     moment = started_at.astimezone(UTC)
     midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    passed = [
-        datetime.combine(midnight, turn, UTC)
-        for model in models
-        if model
-        for turn in turns(provider, model)
-        if turn <= moment.time()
-    ]
-    return max(passed, default=midnight)
+    turning = [turn for model in models if model for turn in turns(provider, model)]
+    passed = [turn for turn in turning if turn <= moment.time()]
+    return datetime.combine(midnight, max(passed), UTC) if passed else midnight
 
 
 def _terms(usage: Usage, tier: str) -> Terms:

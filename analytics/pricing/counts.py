@@ -31,6 +31,7 @@ CHARACTERS = "input_characters"
 UNITS = (CHARACTERS, "search_units", "file_searches")
 """What else price lists, or the user's own prices, may know. All other units have no price."""
 
+_NO_SOUND = Decimal("0.0")
 _COUNTED = tuple(
     f.name for f in fields(Usage) if f.name.endswith("_tokens") or f.name == "web_searches"
 )
@@ -71,7 +72,7 @@ def count(usage: Usage) -> Counts:
         input_known=usage.input_tokens is not None,
         output_known=usage.output_tokens is not None,
         searches=_positive(usage.web_searches),
-        audio_seconds=Decimal(str(max(0.0, usage.audio_seconds or 0.0))),
+        audio_seconds=_length(usage.audio_seconds),
         units={name: number for name, number in usage.units.items() if number > 0},
         contradictions=tuple(contradictions),
         total_input=_positive(usage.input_tokens) or sum(inputs.values()),
@@ -123,6 +124,10 @@ def _output_parts(usage: Usage) -> tuple[dict[str, int], int]:
     parts = {"reasoning": reasoning, "audio_output": audio, "image_output": image}
     left = 0 if usage.output_tokens is None else usage.output_tokens - reasoning - audio - image
     return {"output": left if usage.output_tokens is not None else 0, **parts}, left
+
+
+def _length(seconds: float | None) -> Decimal:
+    return Decimal(str(seconds)) if seconds and seconds > 0 else _NO_SOUND
 
 
 def _positive(count: int | None) -> int:

@@ -39,6 +39,8 @@ class Ollama:
     name = "ollama"
 
     def operation(self, head: RequestHead) -> str | None:
+        if "/api/" not in head.target:  # it is asked first, of all requests
+            return None
         return next((name for end, name in _PATHS.items() if posts_to(head, end)), None)
 
     def read_request(self, head: RequestHead, body: bytes) -> RequestFacts:

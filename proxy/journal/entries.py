@@ -150,6 +150,8 @@ _NAMES: dict[type, frozenset[str]] = {
 
 def _known(record: type, values: dict[str, Any]) -> dict[str, Any]:
     names = _NAMES[record]
+    if values.keys() <= names:
+        return values
     return {name: value for name, value in values.items() if name in names}
 
 

@@ -14,7 +14,9 @@ _LARGEST = 2**53
 
 def count(value: Any) -> int | None:
     """A number of tokens or calls; None for anything that cannot be one."""
-    if isinstance(value, bool):
+    if type(value) is int:  # as nearly all are
+        return value if 0 <= value <= _LARGEST else None
+    if value is None or isinstance(value, bool):
         return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)

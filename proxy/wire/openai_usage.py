@@ -17,6 +17,14 @@ from proxy.wire.counts import amount, count, seconds
 # https://docs.x.ai/developers/cost-tracking: one dollar is 10^10 ticks.
 _TICKS_PER_USD = Decimal(10) ** 10
 _NOTHING: Mapping[str, Any] = {}
+# Most usage objects have none of either.
+_COSTS = frozenset(
+    {"cost", "cost_in_usd_ticks", "total_cost", "estimated_cost", "pydantic_ai_gateway"}
+)
+_SEARCHES = frozenset(
+    {"server_tool_use_details", "server_tool_use", "server_side_tool_usage_details"}
+    | {"num_search_queries"}
+)
 
 
 class Counts(NamedTuple):
@@ -78,6 +86,8 @@ def reported_cost(raw: Mapping[str, Any]) -> Decimal | None:
     With one's own key at a router, `cost` is the router's fee and the upstream's cost comes on
     top of it.
     """
+    if raw.keys().isdisjoint(_COSTS):
+        return None
     cost = raw.get("cost")
     if isinstance(cost, dict):
         return amount(cost.get("total_cost"))
@@ -149,6 +159,8 @@ def _audio_seconds(raw: dict[str, Any]) -> float | None:
 
 
 def _web_searches(raw: dict[str, Any]) -> int | None:
+    if raw.keys().isdisjoint(_SEARCHES):
+        return None
     return _first(
         (_details(raw, "server_tool_use_details"), "web_search_requests"),
         (_details(raw, "server_tool_use"), "web_search_requests"),
@@ -166,6 +178,6 @@ def _details(raw: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
 
 def _first(*places: tuple[Mapping[str, Any], str]) -> int | None:
     for holder, name in places:
-        if (number := count(holder.get(name))) is not None:
+        if (value := holder.get(name)) is not None and (number := count(value)) is not None:
             return number
     return None
