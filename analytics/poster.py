@@ -40,6 +40,9 @@ BREATH_SECONDS = 0.05
 RETRY_SECONDS = 1.0
 CLEAN_SECONDS = 30.0
 LOCK_TRIES = 10
+MERGE_PAUSE = 20
+"""So many times as long as a commit took that merged groups of rows, the next ones do not: the more
+there is to merge, the rarer."""
 _log = logging.getLogger("meterline.poster")
 
 
@@ -80,6 +83,7 @@ class Poster:
         self._positions: Positions | None = None
         self._prepared: Prepared | None = None
         self._ahead: Prepared | None = None
+        self._merge_at = 0.0
         self._untold: list[Loss] = []
         self._status = status.Status()
         self._exposition = Exposition(data_dir)
@@ -215,7 +219,8 @@ class Poster:
         """Rows and positions in one transaction; the number of exchanges."""
         batch = prepared.batch
         with store.write(self._path, wait_seconds=wait_seconds) as con:
-            store.commit_to_file(con, merge=not batch.more)
+            merge = time.monotonic() >= self._merge_at
+            store.commit_to_file(con, merge=merge)
             con.begin()
             positions.verify(con, prepared.before)
             records = _not_told_before(con, prepared)
@@ -229,8 +234,12 @@ class Poster:
             rows.remember_billed(con, records)
             rows.insert_losses(con, [*batch.losses, *self._untold])
             positions.save(con, prepared.before, batch.after)
+            began = time.monotonic()
             con.commit()
             con.execute("CHECKPOINT")
+            if merge:
+                now = time.monotonic()
+                self._merge_at = now + MERGE_PAUSE * (now - began)
         self._exposition.add((r.exchange for r in records), [*batch.losses, *self._untold])
         return len(records)
 

@@ -112,8 +112,8 @@ def commit_to_file(con: duckdb.DuckDBPyConnection, *, merge: bool) -> None:
     """Let commits go into the file itself, and not into the write-ahead log first: what a batch
     brings is written once, and is as durable when the commit returns.
 
-    Small groups of rows are merged into larger ones then, which means compressing them again; at
-    most one group for each commit, none without `merge`.
+    With `merge`, groups of few rows become one of up to 122,880, which compresses them again; by
+    itself DuckDB does so with each commit. Without, a commit writes what it brings.
     """
     con.execute("SET checkpoint_threshold = '1B'")
     con.execute("SET auto_checkpoint_skip_wal_threshold = 0")

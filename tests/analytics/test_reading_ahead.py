@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from analytics import intake, store
+from analytics import poster as poster_module
 from analytics.poster import Poster
 
 Query = Callable[[str], list[tuple[Any, ...]]]
@@ -242,3 +243,21 @@ def test_rows_are_in_the_file_itself_when_a_batch_is_posted(
     copy.write_bytes(path.read_bytes())
     with store.read(copy) as con:
         assert con.execute("SELECT count(*) FROM exchanges").fetchall() == [(7,)]
+
+
+@pytest.mark.parametrize(("pause", "left"), [(0, 1), (1e9, 4)])
+def test_groups_of_rows_are_merged_unless_that_took_long_just_now(
+    traffic: Any,
+    poster: Poster,
+    query: Query,
+    monkeypatch: pytest.MonkeyPatch,
+    pause: float,
+    left: int,
+) -> None:
+    monkeypatch.setattr(poster_module, "MERGE_PAUSE", pause)
+    for _ in range(4):
+        traffic.exchange()
+        assert poster.post_once().rows == 1
+    groups = "SELECT count(DISTINCT row_group_id) FROM pragma_storage_info('contents')"
+    assert query(groups) == [(left,)]
+    assert posted(query) == set(traffic.ids)
