@@ -285,6 +285,7 @@ class Poster:
         now = datetime.now(UTC)
         try:
             with store.write(self._path, wait_seconds=1.0) as con:
+                store.commit_to_file(con, merge=False)
                 is_done = hours.sum_up(con, now)
                 con.execute("CHECKPOINT")
         except (store.StoreError, StoreTooNew, duckdb.Error) as error:
