@@ -2,8 +2,9 @@
 
 Chat completions with bodies of 3 KB (request and answer together), of many features, users and
 sessions, no two alike, lie in a journal; the poster makes rows of them: read, parsed, counted,
-priced and written in transactions of its own size. Each round posts them into a new store. Then
-the bytes on disk per exchange, of the rows and of the contents.
+priced and written in transactions of its own size, the next batch prepared while one is written:
+so the clock may be ahead of the processor's time. Each round posts them into a new store. Then the
+bytes on disk per exchange, of the rows and of the contents.
 """
 
 from __future__ import annotations
