@@ -44,13 +44,14 @@ def assemble(found: Unposted, book: PriceBook) -> Records:
     read = _read(found, head)
     usage, source = usage_of(found, read)
     exchange = _exchange(found, head, read, usage, source, book)
+    fetched = _fetches(head, read.operation)
     return Records(
         exchange=exchange,
         attempts=_attempts(found),
         decisions=_decisions(found),
         content=_content(found, exchange.started_at),
-        response_id=None if _from_cache(found) else _response_id(read),
-        fetched=head is not None and head.method == "GET",
+        response_id=None if _from_cache(found) else _response_id(read, fetched=fetched),
+        fetched=fetched,
     )
 
 
@@ -295,10 +296,19 @@ def _content(found: Unposted, started_at: datetime) -> Content | None:
     )
 
 
-def _response_id(read: Reading) -> str | None:
-    if read.dialect not in _FETCHED_AGAIN or read.reply is None or read.reply.usage is None:
+def _response_id(read: Reading, *, fetched: bool) -> str | None:
+    """Of an answer whose usage may be told here, or by whoever fetches it. A fetch that is told
+    none says nothing of it."""
+    if read.dialect not in _FETCHED_AGAIN or read.reply is None:
         return None
-    return read.reply.response_id
+    return None if fetched and read.reply.usage is None else read.reply.response_id
+
+
+def _fetches(head: RequestHead | None, operation: str | None) -> bool:
+    """Whether it asks for an answer that is made elsewhere. (A GET may also open a socket, on which
+    answers are made.)"""
+    read_back = head is not None and head.method == "GET" and operation != "chat"
+    return read_back or operation == "cancel"
 
 
 def _parse_error(found: Unposted, read: Reading) -> str | None:

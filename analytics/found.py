@@ -38,6 +38,6 @@ class Records:
     decisions: tuple[Decision, ...] = ()
     content: Content | None = None
     response_id: str | None = None
-    """Of an answer that can be fetched again, where it has usage."""
+    """Of an answer that can be fetched again, where this exchange may bear what it used."""
     fetched: bool = False
-    """This exchange fetched an answer that another one may have paid for."""
+    """This exchange asked for an answer that another one had made."""

@@ -3,13 +3,14 @@
 Owns the table `hours` and how it is kept. A row sums the exchanges of an hour that agree in KEYS;
 an hour may have several such rows. The table covers the exchanges that began before the hour
 `summed_until` (in `meta`), no others: the poster moves that on when an hour is over, and adds what
-comes late to it in the transaction of the rows. Whoever changes or removes rows forgets the sums,
-and they are made again, a piece at a time. Refuses to be the truth: without it everything is read
-from `exchanges`.
+comes late to it in the transaction of the rows. Whoever changes a few rows has their hours summed
+again; whoever changes or removes many forgets the sums, and they are made again, a piece at a time.
+Refuses to be the truth: without it everything is read from `exchanges`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -155,6 +156,26 @@ def add(con: duckdb.DuckDBPyConnection, until: int | None, exchanges: pa.Table) 
     )
     con.unregister("late")
     _note(con, until)
+
+
+def renew(con: duckdb.DuckDBPyConnection, exchange_ids: Sequence[str]) -> None:
+    """Sum the hours of these exchanges again: a few rows have changed. Within the caller's
+    transaction, and before rows are added in it."""
+    until = summed_until(con)
+    if until is None:
+        return
+    found = con.execute(
+        f"SELECT DISTINCT {HOUR} FROM exchanges "
+        "WHERE exchange_id IN (SELECT CAST(unnest(?) AS UUID))",
+        [list(exchange_ids)],
+    ).fetchall()
+    for hour in sorted(hour for (hour,) in found if hour < until):
+        con.execute("DELETE FROM hours WHERE hour = ?", [hour])
+        con.execute(
+            f"""INSERT INTO hours SELECT {HOUR} AS hour, {_OF_KEYS}, {_FOLDED} FROM exchanges
+            WHERE {_since(hour)} AND started_at < make_timestamptz({(hour + 1) * HOUR_US})
+            GROUP BY ALL"""
+        )
 
 
 def is_true(con: duckdb.DuckDBPyConnection) -> bool:

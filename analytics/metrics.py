@@ -1,9 +1,10 @@
 """What is in the store, as Prometheus metrics: `metrics.prom` in the data folder.
 
 Owns the running sums, their exposition and the file that the proxy's `/-/metrics` appends. Sums
-begin with what the store holds and grow with each batch. Labels are bounded: provider, model and
-feature, never users; beyond a number of combinations everything is `other`. Refuses to fail: a
-file that cannot be written must not stop posting.
+begin with what the store holds and grow with each batch; an estimate that is taken back later
+stays in them until the poster starts again, as counters only grow. Labels are bounded: provider,
+model and feature, never users; beyond a number of combinations everything is `other`. Refuses to
+fail: a file that cannot be written must not stop posting.
 """
 
 from __future__ import annotations

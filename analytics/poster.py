@@ -22,7 +22,7 @@ from pathlib import Path
 
 import duckdb
 
-from analytics import hours, intake, positions, rows, status, store
+from analytics import billed_answers, hours, intake, positions, rows, status, store
 from analytics.backlog import Backlog
 from analytics.batch import Prepared, is_empty, prepare, refit
 from analytics.cleaning import clean
@@ -189,7 +189,7 @@ class Poster:
     def _load(self, wait_seconds: float) -> Positions:
         try:
             with store.write(self._path, wait_seconds=wait_seconds) as con:
-                rows.forget_billed(con)
+                billed_answers.forget_billed(con)
                 self._exposition.begin(con)
                 self._status = replace(self._status, losses=rows.losses_so_far(con))
                 self._positions = positions.load(con)
@@ -231,7 +231,7 @@ class Poster:
             hours.add(con, until, tables.tables["exchanges"])
             if until is None:
                 self._sum_at = datetime.now(UTC)
-            rows.remember_billed(con, records)
+            billed_answers.remember_billed(con, records)
             rows.insert_losses(con, [*batch.losses, *self._untold])
             positions.save(con, prepared.before, batch.after)
             began = time.monotonic()
@@ -303,12 +303,12 @@ class Poster:
 
 
 def _not_told_before(con: duckdb.DuckDBPyConnection, prepared: Prepared) -> Sequence[Records]:
-    """The batch's records without exchanges that have a row, and without usage billed before."""
+    """The batch's records without exchanges that have a row, and without usage billed elsewhere."""
     records: Sequence[Records] = prepared.records
     if prepared.orphans and (again := rows.posted_before(con, prepared.orphans)):
         records = [r for r in records if r.exchange.exchange_id not in again]
-    if any(r.fetched and r.response_id for r in records):
-        records = rows.billed_once(con, records)
+    if any(r.response_id is not None for r in records):
+        records = billed_answers.billed_once(con, records)
     return records
 
 

@@ -2,7 +2,8 @@
 
 Owns which columns that may change (what a dialect, an estimate or the price book gives) and the
 transaction in which they do. The result is what posting anew would give. Refuses to touch rows
-without contents, what the relay measured, and what was billed by another exchange.
+without contents (but for estimates that another exchange's usage takes the place of), what the
+relay measured, and what was billed by another exchange.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import duckdb
 import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped]
 
-from analytics import hours, rows, store
+from analytics import billed_answers, hours, rows, store
 from analytics.assembly import assemble
 from analytics.found import Records
 from analytics.prices import PriceBook
@@ -37,11 +38,7 @@ _GIVEN = (
     *("cache_hit", "rules", "parser_version"),
 )
 DERIVED = tuple(f.name for f in fields(Exchange) if f.name not in _GIVEN)
-_BILLED = "(FROM billed_responses UNION ALL FROM newly_billed)"
-_NO_CHANGE = pl.DataFrame(
-    schema={"model": pl.String, "column": pl.String, "exchanges": pl.Int64, "filled": pl.Int64}
-    | {"emptied": pl.Int64}
-)
+_NOTED = "(FROM billed_responses UNION ALL FROM newly_billed)"
 
 Progress = Callable[[int, int], None]
 
@@ -80,8 +77,8 @@ def reparse(
         done = _Rereading(con, book, which, progress).run()
         if not dry_run:
             _save(con)
-        con.execute("DROP TABLE reread")
-        con.execute("DROP TABLE newly_billed")
+        for name in ("reread", "newly_billed", "taken_back"):
+            con.execute(f"DROP TABLE {name}")
         con.commit()
     return done
 
@@ -99,12 +96,12 @@ class _Rereading:
         self._con, self._book, self._which = con, book, which
         self._progress = progress
         self._failed = 0
-        self._changes: list[pl.DataFrame] = []
 
     def run(self) -> Reparsed:
         con = self._con
         con.execute("CREATE TEMP TABLE reread AS SELECT *, true AS changed FROM exchanges LIMIT 0")
         con.execute("CREATE TEMP TABLE newly_billed AS SELECT * FROM billed_responses LIMIT 0")
+        con.execute("CREATE TEMP TABLE taken_back (exchange_id UUID)")
         total, without_contents = counts(con, self._which)
         done = 0
         for chunk in chunks(con, self._which):
@@ -112,12 +109,13 @@ class _Rereading:
             done += len(chunk)
             if self._progress is not None:
                 self._progress(done, total)
+        _take_back(con)
         return Reparsed(
             read=total - self._failed,
             changed=_one(con, "SELECT count(*) FROM reread WHERE changed"),
             failed=self._failed,
             without_contents=without_contents,
-            changes=_summed(self._changes),
+            changes=_changes(con),
         )
 
     def _read(self, exchange_ids: list[str]) -> None:
@@ -128,8 +126,10 @@ class _Rereading:
         new = arrow_table(Exchange, [record.exchange for record in records])
         con.register("stored", stored.select([f.name for f in fields(Exchange)]))
         con.register("incoming", new)
-        con.execute(f"INSERT INTO reread BY NAME SELECT i.*, {_differs()} AS changed {_PAIRS}")
-        self._changes.append(_changes(con))
+        con.execute(
+            f"INSERT INTO reread BY NAME SELECT i.*, {_differs()} AS changed "
+            "FROM incoming i JOIN stored s USING (exchange_id)"
+        )
         con.unregister("stored")
         con.unregister("incoming")
 
@@ -155,9 +155,6 @@ class _Rereading:
         return [record for number, record in enumerate(records) if number not in refused]
 
 
-_PAIRS = "FROM incoming i JOIN stored s USING (exchange_id)"
-
-
 def _differs(*columns: str) -> str:
     names = columns or DERIVED
     return " OR ".join(f"(i.{name} IS DISTINCT FROM s.{name})" for name in names)
@@ -166,37 +163,57 @@ def _differs(*columns: str) -> str:
 def _billed_once(
     con: duckdb.DuckDBPyConnection, records: list[Records], stored: pa.Table
 ) -> list[Records]:
-    """As when posting: an answer that is fetched again bills nothing if another exchange did.
+    """As when posting: each answer is billed once.
 
-    The store forgets after a while what was billed: then a fetch that has no usage gets none.
+    The store forgets after a while who bears it: then what had no usage gets none, unless the
+    provider told it where the answer was made.
     """
-    answers = [r for r in records if r.response_id is not None]
+    answers = [str(r.response_id) for r in records if r.response_id is not None]
     if not answers:
         return records
-    billers = rows.billers(con, [str(r.response_id) for r in answers], _BILLED)
+    known = billed_answers.bearers(con, answers, noted=_NOTED, tables=("reread", "exchanges"))
     usage = zip(
         *(stored[name].to_pylist() for name in ("exchange_id", "usage_source")), strict=True
     )
     had_none = {exchange_id for exchange_id, source in usage if source is None}
-    oldest = _one(con, "SELECT now()") - timedelta(days=rows.BILLED_DAYS)
-    kept, new = [], []
-    for record in records:
-        row, answer = record.exchange, record.response_id
-        if answer is not None:
-            forgotten = row.started_at < oldest and row.exchange_id in had_none
-            biller = billers.get(answer)
-            if record.fetched and (biller or forgotten) and biller != row.exchange_id:
-                record = rows.unbilled(record)
-            elif biller is None:
-                billers[answer] = row.exchange_id
-                new.append(record)
-        kept.append(record)
-    rows.remember_billed(con, new, table="newly_billed")
+    oldest = _one(con, "SELECT now()") - timedelta(days=billed_answers.BILLED_DAYS)
+
+    def is_forgotten(record: Records) -> bool:
+        row, mine = record.exchange, billed_answers.bearer(record)
+        had_it = row.started_at >= oldest or row.exchange_id not in had_none
+        if had_it or record.response_id is None or record.response_id in settling.known:
+            return False
+        return mine.fetched or not mine.told
+
+    settling = billed_answers.Settling(known)
+    kept = [
+        billed_answers.unbilled(record) if is_forgotten(record) else settling.settle(record)
+        for record in records
+    ]
+    billed_answers.remember_billed(con, settling.new, table="newly_billed")
+    con.execute("INSERT INTO taken_back SELECT CAST(unnest(?) AS UUID)", [settling.taken_back])
     return kept
 
 
+def _take_back(con: duckdb.DuckDBPyConnection) -> None:
+    """What another exchange bears since: in rows that were read again, and in others."""
+    con.execute(
+        "INSERT INTO reread BY NAME SELECT *, true AS changed FROM exchanges "
+        "SEMI JOIN taken_back USING (exchange_id) ANTI JOIN reread USING (exchange_id)"
+    )
+    con.execute(
+        f"UPDATE reread SET {billed_answers.TAKEN_BACK} "
+        "WHERE exchange_id IN (SELECT exchange_id FROM taken_back)"
+    )
+    con.execute(
+        f"UPDATE reread AS i SET changed = {_differs()} FROM exchanges s "
+        "WHERE i.exchange_id = s.exchange_id "
+        "AND i.exchange_id IN (SELECT exchange_id FROM taken_back)"
+    )
+
+
 def _changes(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """What changed between `stored` and `incoming`, a row per model and column."""
+    """What changed between `exchanges` and `reread`, a row per model and column."""
     each = ", ".join(
         f"{{'column': '{name}', 'changed': {_differs(name)}, 'filled': s.{name} IS NULL, "
         f"'emptied': i.{name} IS NULL}}"
@@ -205,21 +222,12 @@ def _changes(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     sql = f"""SELECT model, found.column, count(*) AS exchanges,
         count(*) FILTER (found.filled) AS filled, count(*) FILTER (found.emptied) AS emptied
         FROM (SELECT coalesce(i.response_model, i.request_model) AS model,
-            unnest([{each}]) AS found {_PAIRS})
+            unnest([{each}]) AS found
+            FROM reread i JOIN exchanges s USING (exchange_id) WHERE i.changed)
         WHERE found.changed GROUP BY ALL"""
-    return cast(pl.DataFrame, pl.from_arrow(con.sql(sql).to_arrow_table()))
-
-
-def _summed(changes: list[pl.DataFrame]) -> pl.DataFrame:
-    if not changes:
-        return _NO_CHANGE
     order = pl.col("column").replace_strict({name: n for n, name in enumerate(DERIVED)})
-    return (
-        pl.concat(changes)
-        .group_by("model", "column")
-        .agg(pl.col("exchanges", "filled", "emptied").sum())
-        .sort(pl.col("model"), order, nulls_last=True)
-    )
+    found = cast(pl.DataFrame, pl.from_arrow(con.sql(sql).to_arrow_table()))
+    return found.sort(pl.col("model"), order, nulls_last=True)
 
 
 def _save(con: duckdb.DuckDBPyConnection) -> None:
@@ -235,6 +243,9 @@ def _save(con: duckdb.DuckDBPyConnection) -> None:
         AND exchanges.parser_version IS DISTINCT FROM {PARSER_VERSION}"""
     )
     con.execute("INSERT INTO billed_responses BY NAME SELECT * FROM newly_billed")
+    con.execute(
+        "DELETE FROM billed_responses WHERE exchange_id IN (SELECT exchange_id FROM taken_back)"
+    )
     hours.forget(con)
 
 

@@ -45,7 +45,7 @@ POSTER_TABLES: dict[str, str] = {
         "exchange_id UUID NOT NULL, segment VARCHAR NOT NULL, position BIGINT NOT NULL, "
         "kind UTINYINT NOT NULL"
     ),
-    # Answers that can be fetched again with their usage, which must be billed once.
+    # Answers that can be fetched again, and who bears their usage: they must be billed once.
     "billed_responses": (
         "response_id VARCHAR NOT NULL, exchange_id UUID NOT NULL, billed_at TIMESTAMPTZ NOT NULL"
     ),

@@ -253,7 +253,9 @@ class Exchange:
         "BOOLEAN", "the captured copy is shorter than the traffic", "shape"
     )
     parse_error: str | None = _column("VARCHAR", "what could not be read, and where", "shape")
-    parser_version: int | None = _column("INTEGER", "the version of the reading code", "shape")
+    parser_version: int | None = _column(
+        "INTEGER", "the version of the reading code; `meterline reparse` renews it", "shape"
+    )
 
     attempts: int | None = _column("INTEGER", "tries against upstreams", "policy")
     cache_hit: str | None = _column(

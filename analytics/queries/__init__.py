@@ -57,10 +57,11 @@ UNFINISHED = """CASE WHEN outcome = 'upstream_failed' OR outcome = 'timed_out'
     THEN (error_type = 'connect_timeout' OR error_type = 'connect_failed'
         OR error_type = 'dns_failed' OR error_type = 'bad_tls'
         OR error_type = 'not_served') IS NOT true
-        AND cache_hit IS NULL
+        AND cost_usd IS NULL
     ELSE false END"""
 """It broke off after something may have reached the provider (see proxy/failures.py, and
-served.py in proxy/calls)."""
+served.py in proxy/calls); nobody says that it cost nothing, as of an answer from the cache or one
+that another exchange fetched."""
 WITHOUT_USAGE = (
     f"CASE WHEN usage_source IS NULL THEN cost_status = 'unpriced' OR {UNFINISHED} ELSE false END"
 )

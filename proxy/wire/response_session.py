@@ -61,6 +61,7 @@ def _combined(facts: Sequence[ReplyFacts]) -> ReplyFacts:
     used = [Used(each.model, each.usage) for each in facts if each.usage is not None]
     ended = [each for each in facts if each.finish_reasons]
     tiers = {each.service_tier for each in ended}
+    names = {each.response_id for each in facts if each.response_id}
     last = facts[-1] if facts else ReplyFacts()
     model = main_model(used) or next((each.model for each in facts if each.model), None)
     counts = [each.tool_call_count for each in ended]
@@ -68,7 +69,7 @@ def _combined(facts: Sequence[ReplyFacts]) -> ReplyFacts:
     usage = used[0].usage if len(used) == 1 else summed(used, model, {"responses": raws})
     return ReplyFacts(
         model=model,
-        response_id=ended[0].response_id if len(ended) == 1 else None,
+        response_id=names.pop() if len(names) == 1 else None,
         service_tier=tiers.pop() if len(tiers) == 1 else None,
         finish_reasons=tuple(r for each in ended for r in each.finish_reasons or ()) or None,
         tool_names=tuple(name for each in facts for name in each.tool_names or ()) or None,

@@ -332,12 +332,12 @@ def test_a_polled_answer_is_billed_once(traffic: Any, poster: Poster, query: Que
         poll = traffic.open(target="/v1/responses/resp_1", method="GET", request=b"")
         traffic.close(poll, answer % (b"completed", usage))
     poster.post_once()
-    rows = query("SELECT input_tokens, usage_source, cost_usd IS NULL FROM exchanges ORDER BY 1")
+    rows = query("SELECT method, input_tokens, usage_source, cost_usd > 0 FROM exchanges")
     assert rows == [
-        (10, "provider", False),
-        (None, None, True),
-        (None, None, True),
-        (None, None, True),
+        ("POST", None, None, False),
+        ("GET", 10, "provider", True),
+        ("GET", None, None, None),
+        ("GET", None, None, None),
     ]
 
 

@@ -72,6 +72,12 @@ def test_one_response_is_read_as_over_http():
     assert facts.finish_reasons == ("completed",)
 
 
+def test_one_that_was_cut_or_was_not_alone_but_refused_has_its_id():
+    assert heard(*events(1, None)[:2]).response_id == "r-1"
+    assert heard(*events(1, used(10, 5)), ERROR).response_id == "r-1"
+    assert heard(*events(1, used(10, 5)), *events(2, None)[:2]).response_id is None
+
+
 def test_several_are_added_up():
     facts = heard(
         *events(1, used(10, 5)), *events(2, used(20, 6)), *events(3, used(1, 1), model="x")
