@@ -267,6 +267,7 @@ def test_sums_by_hour_stay_true_when_an_estimate_is_taken_back(
     with store.read(data_dir / store.NAME) as con:
         assert hours.summed_until(con) is not None
         assert hours.is_true(con)
+        assert spend(con, "feature", Selection()).row(-1, named=True)["without_usage"] == 0
 
 
 def posted(traffic: Any, poster: Poster, wire: Wire, *, fetch_first: bool = False) -> list[str]:

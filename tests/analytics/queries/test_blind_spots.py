@@ -76,7 +76,13 @@ def test_an_exchange_can_be_blind_in_several_ways(tmp_path: Path) -> None:
     path = fill(
         tmp_path / store.NAME,
         exchange(dialect="openai_chat", feature="a", user_id="b"),
-        exchange(truncated=True, parse_error="cut", outcome="interrupted", usage_source=None),
+        exchange(
+            truncated=True,
+            parse_error="cut",
+            outcome="interrupted",
+            usage_source=None,
+            cost_usd=None,
+        ),
     )
     with store.read(path) as con:
         found = dict(blind_spots(con, Selection()).select("kind", "exchanges").iter_rows())

@@ -133,7 +133,8 @@ def test_filters_narrow_and_none_stands_for_no_value(con: duckdb.DuckDBPyConnect
 
 
 def test_only_errors(path: Path) -> None:
-    fill(path, exchange(), exchange(outcome="timed_out", usage_source=None, cost_status=None))
+    unknown = {"usage_source": None, "cost_status": None, "cost_usd": None}
+    fill(path, exchange(), exchange(outcome="timed_out", **unknown))
     with store.read(path) as con:
         assert spend(con, "feature", Selection(errors_only=True))["exchanges"][-1] == 1
         total = spend(con, "feature", Selection()).row(-1, named=True)
