@@ -37,7 +37,8 @@ class Screened:
 def screened(
     data: bytes, screen: Screen, masks: Masks, top: frozenset[str] = frozenset()
 ) -> Screened:
-    """Look through a body without content coding; `top` are members that are passed over."""
+    """Look through a body without content coding; `top` are members that are passed over, those of
+    a request."""
     seen: Seen = {}
     try:
         document = orjson.loads(data)
@@ -47,6 +48,8 @@ def screened(
         return _text(data, screen, masks)
     if isinstance(document, list) and all(isinstance(each, dict) for each in document):
         return _by_turns(data, document, screen, masks)
+    if top and screen.clears(data):  # answers have times in them, which look like numbers of cards
+        return Screened(data, False, seen, None)
     changed = False
     found = list(leaves(document, top))
     for leaf, spans in zip(found, found_in(screen, [x.text for x in found]), strict=True):

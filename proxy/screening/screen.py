@@ -18,6 +18,16 @@ Action = Literal["note", "mask", "refuse"]
 STRENGTH: dict[Action, int] = {"note": 0, "mask": 1, "refuse": 2}
 PATTERN_CHARACTERS = 256
 """So long a finding of a rule's own pattern may be to be found whole in a stream."""
+_ESCAPES = (
+    (rb"\n", b"\n"),
+    (rb"\"", b'"'),
+    (rb"\t", b"\t"),
+    (rb"\r", b"\r"),
+    (rb"\/", b"/"),
+    (rb"\b", b"\b"),
+    (rb"\f", b"\f"),
+)
+"""What JSON writes in two characters (RFC 8259, section 7), but the backslash."""
 _WORD_CHARACTERS = secret_shapes.LONGEST_WORD
 _NUMBER_ENDS = re.compile(r"(?:[0-9A-Z()+.-]|\A)\Z")
 _NUMBER_WORD = re.compile(r"[0-9A-Z()+.-]*\Z")
@@ -77,6 +87,18 @@ class Screen:
         if begin:
             found = [span for span in found if span.start >= begin]
         return without_overlaps(found) if len(found) > 1 else found
+
+    def clears(self, data: bytes) -> bool:
+        """Whether no string of a JSON object has a finding, judged by its bytes alone: much quicker
+        than to look at each, and in doubt no."""
+        if self._patterns:
+            return False
+        if b"\\" in data:  # all but what a backslash is written with, or a number
+            if rb"\u" in data or rb"\\" in data:
+                return False
+            for escape, character in _ESCAPES:
+                data = data.replace(escape, character)
+        return self._sieve is None or not self._sieve.Match(data)
 
     def settled(self, text: str, found: list[Finding]) -> int:
         """Up to where more text would change nothing: what comes after may be half a finding."""
