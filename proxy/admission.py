@@ -38,6 +38,8 @@ class Fields(NamedTuple):
     secret: list[tuple[str, str]]
     """Fields that carry credentials."""
     journaled: Headers
+    named: Mapping[str, str]
+    """The same by name; of repeated ones the last."""
     client: str | None
     trace_id: str | None
     parent_span_id: str | None
@@ -104,6 +106,7 @@ def _read_fields(raw: RawHeaders) -> Fields:
             secret.append(pair)
         if known.label:
             labelled.append(pair)
+    journaled = headers.journaled(raw)
     trace = _TRACEPARENT.fullmatch(by_name.get("traceparent", ""))
     return Fields(
         default_provider=_default_provider(by_name),
@@ -115,7 +118,8 @@ def _read_fields(raw: RawHeaders) -> Fields:
         cross_site=by_name.get("sec-fetch-site", "").lower() == "cross-site",
         labels=labelled,
         secret=secret,
-        journaled=headers.journaled(raw),
+        journaled=journaled,
+        named=dict(journaled),
         client=_client(by_name.get("user-agent")),
         trace_id=trace[1] if trace else None,
         parent_span_id=trace[2] if trace else None,

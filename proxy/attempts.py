@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
+from types import TracebackType
 
 from proxy import headers, outgoing
 from proxy.admission import cross_site
@@ -25,6 +25,7 @@ from proxy.journal.entries import AttemptMade
 from proxy.outgoing import Target
 from proxy.upstream import Endpoint, UpstreamClient, UpstreamReply, UpstreamRequest
 
+_UNBOUNDED: nullcontext[None] = nullcontext()
 FindTarget = Callable[[str], Awaitable[Target]]
 
 
@@ -43,81 +44,81 @@ class Attempts:
         target = await self._find_target(call.upstream)
         if call.key_number:
             target = target.with_key(call.key_number)
-        if target.credential is not None and call.cross_site:
-            raise cross_site()
-        message = outgoing.message(call.method, call.admitted, target, call.body)
-        if call.plain:
-            message = replace(message, headers=headers.uncompressed(message.headers))
-        if target.credential is not None:
-            capture.add_secret(target.secret)
-        if not capture.attempts and capture.overhead_seconds is not None:
-            in_chain = time.perf_counter() - call.entered
-            capture.overhead_seconds = round(capture.overhead_seconds + in_chain, 6)
-        capture.goes_to(call.upstream, call.model)
-        seconds = None if math.isinf(call.deadline) else max(0.0, call.seconds_left())
-        return await self._begun(target.endpoint, message, capture, seconds)
+        message = _message(call, target, capture)
+        endpoint = target.endpoint
+        bounded = call.deadline < math.inf
+        with _Kept(endpoint.name, capture) as kept:
+            try:
+                with self._deadlines.until(call.deadline) if bounded else _UNBOUNDED:
+                    reply = await self._client.send(endpoint, message, kept.connected)
+                    kept.made.status = reply.status
+                    if not reply.upgraded:
+                        await reply.begin()
+                    return reply
+            except TimeoutError:
+                late = f"no answer from {endpoint.name} in the time that the rules leave it"
+                raise Broken(late, DEADLINE, timed_out=True) from None
 
     async def attempt(
         self, endpoint: Endpoint, message: UpstreamRequest, capture: Capture
     ) -> UpstreamReply:
         """One attempt with a message, up to the head of its answer."""
-        with _kept(endpoint.name, capture) as made:
-            reply = await self._client.send(endpoint, message, partial(_sending, made))
-            made.status = reply.status
+        with _Kept(endpoint.name, capture) as kept:
+            reply = await self._client.send(endpoint, message, kept.connected)
+            kept.made.status = reply.status
             return reply
 
-    async def _begun(
-        self,
-        endpoint: Endpoint,
-        message: UpstreamRequest,
-        capture: Capture,
-        seconds: float | None,
-    ) -> UpstreamReply:
-        """The same up to the first piece of its answer, which must be there in this time."""
-        with _kept(endpoint.name, capture) as made:
-            if seconds is None:
-                return await self._first_piece(endpoint, message, made)
-            try:
-                with self._deadlines.within(seconds):
-                    return await self._first_piece(endpoint, message, made)
-            except TimeoutError:
-                late = f"no answer from {endpoint.name} in the time that the rules leave it"
-                raise Broken(late, DEADLINE, timed_out=True) from None
 
-    async def _first_piece(
-        self, endpoint: Endpoint, message: UpstreamRequest, made: AttemptMade
-    ) -> UpstreamReply:
-        reply = await self._client.send(endpoint, message, partial(_sending, made))
-        made.status = reply.status
-        if not reply.upgraded:
-            await reply.begin()
-        return reply
+def _message(call: Call, target: Target, capture: Capture) -> UpstreamRequest:
+    """What goes upstream, and what the record says of it. Raises Refusal."""
+    if target.credential is not None and call.cross_site:
+        raise cross_site()
+    message = outgoing.message(call.method, call.admitted, target, call.body)
+    if call.plain:
+        message = replace(message, headers=headers.uncompressed(message.headers))
+    if target.credential is not None:
+        capture.add_secret(target.secret)
+    if not capture.attempts and capture.overhead_seconds is not None:
+        capture.overhead_seconds += time.perf_counter() - call.entered
+    capture.goes_to(call.upstream, call.sent_model)
+    return message
 
 
-def _sending(made: AttemptMade) -> None:
-    made.error_type = None
-
-
-@contextmanager
-def _kept(upstream: str, capture: Capture) -> Iterator[AttemptMade]:
+class _Kept:
     """The attempt in the record, however it ends."""
-    capture.upstream = upstream
-    begun = time.perf_counter()
-    made = AttemptMade(
-        number=len(capture.attempts) + 1,
-        upstream=upstream,
-        started_at=time.time_ns() // 1000,
-        duration_seconds=0.0,
-        error_type=NOT_CONNECTED,
-    )
-    try:
-        yield made
-    except AttemptFailed as failure:
-        made.error_type, made.error_message = failure.error_type, str(failure)
-        raise
-    except asyncio.CancelledError:
-        made.error_type = made.error_type or CANCELLED
-        raise
-    finally:
-        made.duration_seconds = round(time.perf_counter() - begun, 6)
-        capture.attempts.append(made)
+
+    __slots__ = ("_begun", "_capture", "made")
+
+    def __init__(self, upstream: str, capture: Capture) -> None:
+        capture.upstream = upstream
+        self._capture = capture
+        self._begun = time.perf_counter()
+        self.made = AttemptMade(
+            number=len(capture.attempts) + 1,
+            upstream=upstream,
+            started_at=time.time_ns() // 1000,
+            duration_seconds=0.0,
+            error_type=NOT_CONNECTED,
+        )
+
+    def connected(self) -> None:
+        """From now on it may have been served."""
+        self.made.error_type = None
+
+    def __enter__(self) -> _Kept:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        del kind, trace
+        made = self.made
+        if isinstance(error, AttemptFailed):
+            made.error_type, made.error_message = error.error_type, str(error)
+        elif isinstance(error, asyncio.CancelledError):
+            made.error_type = made.error_type or CANCELLED
+        made.duration_seconds = round(time.perf_counter() - self._begun, 6)
+        self._capture.attempts.append(made)

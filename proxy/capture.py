@@ -80,6 +80,11 @@ class Capture:
         return self._opened.exchange_id
 
     @property
+    def target(self) -> str:
+        """Path and query, secrets masked."""
+        return self._opened.target
+
+    @property
     def key_id(self) -> str | None:
         return self._opened.key_id
 
@@ -249,7 +254,7 @@ class Capture:
             error_message=end.error_message,
             duration_seconds=round(max(0.0, now - self._started), 6),
             time_to_first_chunk_seconds=self._since_start(self._first_chunk),
-            overhead_seconds=self.overhead_seconds,
+            overhead_seconds=_rounded(self.overhead_seconds),
             request_bytes=self._request.total,
             response_bytes=self._response.total,
             request_gap=self._request.gap,
@@ -264,7 +269,7 @@ class Capture:
         return closed, request, response
 
     def _since_start(self, moment: float | None) -> float | None:
-        return None if moment is None else round(max(0.0, moment - self._started), 6)
+        return None if moment is None else _rounded(max(0.0, moment - self._started))
 
     def _decoded_error(self, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
         """A compressed error may echo a secret out of sight: keep it decoded, and clean."""
@@ -292,3 +297,8 @@ class Capture:
             if any(text in value for _, value in headers):
                 headers = [(name, value.replace(text, credentials.MASK)) for name, value in headers]
         return headers
+
+
+def _rounded(seconds: float | None) -> float | None:
+    """To microseconds."""
+    return None if seconds is None else round(seconds, 6)

@@ -7,6 +7,7 @@ deadline. A deadline is noticed up to TICK_SECONDS late.
 from __future__ import annotations
 
 import asyncio
+import time
 from types import TracebackType
 
 TICK_SECONDS = 0.05
@@ -16,50 +17,45 @@ class Deadlines:
     """The deadlines of one event loop."""
 
     def __init__(self) -> None:
-        self._running: dict[Deadline, None] = {}
+        self.running: dict[Deadline, None] = {}
         self._ticks = False
 
-    def within(self, seconds: float) -> Deadline:
-        """`with` this, the current task is given so many seconds. Raises TimeoutError."""
-        return Deadline(self, seconds)
-
-    def begin(self, deadline: Deadline) -> None:
-        self._running[deadline] = None
+    def until(self, at: float) -> Deadline:
+        """`with` this, the current task has until then, in the clock of `time.monotonic`. Raises
+        TimeoutError."""
         if not self._ticks:
             self._ticks = True
-            deadline.loop.call_later(TICK_SECONDS, self._tick, deadline.loop)
+            self.loop = asyncio.get_running_loop()
+            self.loop.call_later(TICK_SECONDS, self._tick)
+        return Deadline(self, at)
 
-    def end(self, deadline: Deadline) -> None:
-        del self._running[deadline]
-
-    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = loop.time()
-        for deadline in self._running:
+    def _tick(self) -> None:
+        now = time.monotonic()
+        for deadline in self.running:
             if deadline.at <= now and not deadline.passed:
                 deadline.passed = True
                 deadline.task.cancel()
-        self._ticks = bool(self._running)
+        self._ticks = bool(self.running)
         if self._ticks:
-            loop.call_later(TICK_SECONDS, self._tick, loop)
+            self.loop.call_later(TICK_SECONDS, self._tick)
 
 
 class Deadline:
     """A task's deadline while it is in force."""
 
-    __slots__ = ("_all", "_cancels", "_seconds", "at", "loop", "passed", "task")
+    __slots__ = ("_all", "_cancels", "at", "passed", "task")
 
-    def __init__(self, all_: Deadlines, seconds: float) -> None:
+    def __init__(self, all_: Deadlines, at: float) -> None:
         self._all = all_
-        self._seconds = seconds
+        self.at = at
         self.passed = False
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._all.loop)
         assert task is not None
-        self.task, self.loop = task, task.get_loop()
-        self.at = self.loop.time() + self._seconds
+        self.task = task
         self._cancels = task.cancelling()
-        self._all.begin(self)
+        self._all.running[self] = None
 
     def __exit__(
         self,
@@ -68,6 +64,6 @@ class Deadline:
         trace: TracebackType | None,
     ) -> None:
         del trace
-        self._all.end(self)
+        del self._all.running[self]
         if self.passed and self.task.uncancel() <= self._cancels and kind is asyncio.CancelledError:
             raise TimeoutError from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 
@@ -88,14 +89,16 @@ class ReplyFacts:
     parse_error: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestHead:
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class RequestHead(NamedTuple):
     """The head of a request as the journal keeps it: secrets masked, headers on the allow-list."""
 
     provider: str
     method: str
     target: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = _NO_HEADERS
     """Lower-case names; of repeated ones the last."""
 
     @property

@@ -21,12 +21,13 @@ from proxy import exchange_id, headers, labels, outgoing, own_answers, request_b
 from proxy.admission import Admitted, Head, admit, read_head
 from proxy.attempts import Attempts, FindTarget
 from proxy.calls.asked import Asked
-from proxy.calls.call import Call, Reply
+from proxy.calls.call import Call, Reply, refusal_of
 from proxy.calls.served import NOT_SERVED, may_be_billed
 from proxy.capture import Capture, Outcome
 from proxy.config import Settings
 from proxy.credentials import KeyHash, credential, mask_target
 from proxy.errors import AnswerRefused, AttemptFailed, Broken, Refusal
+from proxy.facts import RequestHead
 from proxy.journal import Opened
 from proxy.own import Tally
 from proxy.providers import BEARER, BUILT_IN
@@ -150,7 +151,7 @@ class Relay:
                 self._settings.server.max_request_bytes,
                 request_body.WHOLE_BODY_BYTES if chain is None else WHOLE_FOR_RULES_BYTES,
             )
-            if chain is not None:
+            if chain is not None and not upload.whole:
                 upload = await request_body.gathered(upload, WHOLE_FOR_RULES_BYTES)
             waited = time.perf_counter() - waited
             upload, hide = outgoing.asking_for_usage(admitted, target, upload, capture)
@@ -164,16 +165,17 @@ class Relay:
                 capture.changed(b"")  # the record waits for what the guardrails leave of it
             else:
                 await self._open(capture)
-            capture.overhead_seconds = round(time.perf_counter() - started - waited, 6)
+            capture.overhead_seconds = time.perf_counter() - started - waited
             if chain is None:
                 reply: Reply = await self._attempts.attempt(target.endpoint, message, capture)
             else:
-                reply = await chain(self._call(head, admitted, upload, capture, hide is not None))
+                call = self._call(request, head, admitted, upload, capture, hide is not None)
+                reply = await chain.begin(call)
         except Refusal as refusal:
             return await own_answers.refused(capture, head, refusal)
         except AttemptFailed as failure:
-            if isinstance(failure.__cause__, Refusal):
-                return await own_answers.refused(capture, head, failure.__cause__)
+            if (told := refusal_of(failure)) is not None:
+                return await own_answers.refused(capture, head, told)
             return await own_answers.failed(capture, head, failure)
         except asyncio.CancelledError:
             served = may_be_billed(capture.attempts)
@@ -195,24 +197,32 @@ class Relay:
             raise Refusal("the journal cannot be written", 503, "journal_unwritable")
 
     def _call(
-        self, head: Head, admitted: Admitted, upload: Body, capture: Capture, plain: bool
+        self,
+        request: BaseRequest,
+        head: Head,
+        admitted: Admitted,
+        upload: Body,
+        capture: Capture,
+        plain: bool,
     ) -> Call:
         """The call as policies see it."""
         data = upload.data if isinstance(upload.data, bytes) else None
-        request_head = capture.request_head
+        request_head = RequestHead(
+            admitted.provider, request.method, capture.target, head.fields.named
+        )
         return Call(
-            method=request_head.method,
-            admitted=admitted,
-            body=upload,
-            raw=head.raw,
-            asked=Asked(request_head, data, admitted.labels),
-            trail=capture,
-            key=capture.key_id,
-            pinned=pinned(admitted.key, ours=self._own_credentials[admitted.provider]),
-            cross_site=head.fields.cross_site,
-            plain=plain,
-            entered=time.perf_counter(),
-            open_record=partial(self._open, capture),
+            request.method,
+            admitted,
+            upload,
+            head.raw,
+            Asked(request_head, data, admitted.labels),
+            capture,
+            capture.key_id,
+            pinned(admitted.key, ours=self._own_credentials[admitted.provider]),
+            head.fields.cross_site,
+            plain,
+            time.perf_counter(),
+            partial(self._open, capture),
         )
 
     async def _pass_on(

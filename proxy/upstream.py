@@ -27,12 +27,14 @@ from yarl import URL
 from proxy import failures
 from proxy.connections import Connector, ProviderConnection
 from proxy.errors import Broken, Refusal
-from proxy.headers import RawHeaders
+from proxy.headers import RawHeaders, reply_fields
 
 KEEPALIVE_SECONDS = 15.0
 MAX_HEAD_LINE_BYTES = 128 << 10
 MAX_HEADERS = 512
 READ_BYTES = 64 << 10
+_BEGINS_WITH_ERROR = (b"event: error", b"event:error", b'data: {"error"', b'data:{"error"')
+_SAID = ((b"overloaded", 529), (b"rate_limit", 429), (b"invalid_request", 400))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,10 @@ class UpstreamReply:
 
     __slots__ = (
         "_connection",
-        "_first",
         "_upload",
         "content",
+        "counts_as",
+        "first",
         "headers",
         "reason",
         "status",
@@ -95,12 +98,13 @@ class UpstreamReply:
     ) -> None:
         self._connection = connection
         self._upload = upload
-        self.status = status
+        self.status = self.counts_as = status
         self.reason = reason
         self.headers = headers
         self.content = content
         self.upgraded = status == 101
-        self._first: bytes | None = None
+        self.first = b""
+        """The first piece of the body, while it waits to be read."""
 
     @property
     def complete(self) -> bool:
@@ -118,23 +122,20 @@ class UpstreamReply:
         """Whether anything of the body came."""
         return bool(self.content.total_bytes)
 
-    @property
-    def first(self) -> bytes:
-        """The first piece of the body, while it waits to be read."""
-        return self._first or b""
-
     async def begin(self) -> None:
         """Wait for the first piece of the body; `read` gives it then. Raises Broken."""
         try:
-            self._first = await self.read()
+            self.first = first = await self.read()
         except BaseException:
             self.close()
             raise
+        if self.status == 200 and first.startswith(_BEGINS_WITH_ERROR):
+            self.counts_as = _counts_as(first, self.headers)
 
     async def read(self) -> bytes:
         """What came of the body, b"" at its end. Raises Broken where it breaks off."""
-        if self._first is not None:
-            first, self._first = self._first, None
+        if first := self.first:
+            self.first = b""
             return first
         try:
             return await self.content.readany()
@@ -173,6 +174,13 @@ class UpstreamReply:
             self._connection.release()
         else:
             _abort(self._connection)
+
+
+def _counts_as(first: bytes, fields: RawHeaders) -> int:
+    """Providers begin a stream with 200 and may have nothing but an error to say in it."""
+    if not reply_fields(fields).event_stream:
+        return 200
+    return next((status for word, status in _SAID if word in first), 500)
 
 
 class UpstreamClient:

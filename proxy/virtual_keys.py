@@ -123,11 +123,15 @@ def _write(path: Path, keys: Mapping[str, VirtualKey]) -> None:
         raise
 
 
+_NOTHING: frozenset[str] = frozenset()
+_KEY_ALONE = frozenset({"key"})
+
+
 def pinned(key: VirtualKey | None, *, ours: bool) -> frozenset[str]:
     """What a call cannot make up: the labels of its key, and the key itself. `ours`: the proxy adds
     the credential, so that nobody checks one of the caller's that is no virtual key."""
     if key is None:
-        return frozenset() if ours else frozenset({"key"})
+        return _NOTHING if ours else _KEY_ALONE
     return frozenset({"key", *key.labels})
 
 

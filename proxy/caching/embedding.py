@@ -46,7 +46,7 @@ class Embeddings:
             admitted=replace(call.admitted, target=target, forwarded=fields),
             body=Body(body, len(body)),
             raw=fields,
-            model=None,
+            sent_model=None,
             plain=True,
         )
         moved = self._destinations.moved(asking, Destination(where.provider, None))

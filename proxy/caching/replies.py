@@ -31,7 +31,7 @@ class ReplayedReply:
         """`more` header fields go to the client."""
         self._answer = answer
         self._given = 0
-        self.status = answer.status
+        self.status = self.counts_as = answer.status
         self.reason = answer.reason
         self.headers: RawHeaders = [*answer.headers, *more]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
@@ -38,21 +38,22 @@ class Asked:
         self._labels = labels
 
     @kept
-    def _claimed(self) -> tuple[Dialect, str] | None:
-        head = self.head
-        return _claimed(head.provider, head.method, head.target)
+    def _claimed(self) -> _Claimed:
+        provider, method, target, _ = self.head
+        return _claimed(provider, method, target)
 
     @property
     def dialect(self) -> Dialect | None:
-        return self._claimed[0] if self._claimed else None
+        return self._claimed.dialect
+
+    @property
+    def common(self) -> bool:
+        """Its dialect is one of `COMMON`."""
+        return self._claimed.common
 
     @property
     def operation(self) -> str | None:
-        return self._claimed[1] if self._claimed else None
-
-    @kept
-    def _common(self) -> bool:
-        return self.dialect is not None and self.dialect.name in COMMON
+        return self._claimed.operation
 
     @kept
     def plain(self) -> bytes:
@@ -64,18 +65,18 @@ class Asked:
 
     @kept
     def facts(self) -> RequestFacts:
-        if self._claimed is None:
+        if self.dialect is None:
             return RequestFacts()
-        return self._claimed[0].read_request(self.head, self.plain)
+        return self.dialect.read_request(self.head, self.plain)
 
     @kept
     def brief(self) -> RequestFacts:
         """Model, stream and labels alone, where they can be had for less than all facts."""
-        if self._common and self.document:
+        if self._claimed.common and self.document:
             return common_facts(self.head, self.document, None)
         return self.facts
 
-    @property
+    @kept
     def model(self) -> str | None:
         return self._member("model", str) or self.brief.model
 
@@ -86,14 +87,16 @@ class Asked:
 
     def _member(self, name: str, kind: type[T]) -> T | None:
         """A member of the body, where the dialect has it there and it is well-formed."""
-        found = self.document.get(name) if self._common else None
+        found = self.document.get(name) if self._claimed.common else None
         return found if isinstance(found, kind) else None
 
     @kept
     def document(self) -> dict[str, Any]:
         """The body's members, empty where it is no JSON object."""
         try:
-            document = orjson.loads(self.plain)
+            document = orjson.loads(
+                self.plain if "content-encoding" in self.head.headers else self.body or b""
+            )
         except orjson.JSONDecodeError:
             return {}
         return document if isinstance(document, dict) else {}
@@ -101,7 +104,8 @@ class Asked:
     @kept
     def labels(self) -> Mapping[str, str]:
         """Those of headers and path go before those of the body."""
-        found = body_labels(self.document) if self._common else self.brief.labels
+        common = self._claimed.common
+        found = body_labels(self.document) if common else self.brief.labels
         return {**found, **self._labels} if found else self._labels
 
     @property
@@ -125,7 +129,17 @@ class Asked:
         return None if tokens is None or not self.document else difficulty(self.document, tokens)
 
 
+class _Claimed(NamedTuple):
+    """Who reads a request, and as what."""
+
+    dialect: Dialect | None
+    operation: str | None
+    common: bool
+    """It is one of `COMMON`."""
+
+
 @lru_cache(maxsize=1024)
-def _claimed(provider: str, method: str, target: str) -> tuple[Dialect, str] | None:
+def _claimed(provider: str, method: str, target: str) -> _Claimed:
     """Clients ask for the same few paths again and again."""
-    return dialects.find(RequestHead(provider=provider, method=method, target=target))
+    found = dialects.find(RequestHead(provider=provider, method=method, target=target))
+    return _Claimed(*found, found[0].name in COMMON) if found else _Claimed(None, None, False)

@@ -6,15 +6,16 @@ has reached the client yet: until then it may try again, elsewhere, or not at al
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from proxy.admission import Admitted
 from proxy.calls.asked import Asked
-from proxy.errors import NotSent
+from proxy.errors import AttemptFailed, NotSent, Refusal
 from proxy.headers import RawHeaders
 from proxy.journal.entries import AttemptMade, DecisionMade
 from proxy.request_body import Body
@@ -47,6 +48,8 @@ class Reply(Protocol):
     """An answer whose first piece is there, or which has failed by then. End with `close()`."""
 
     status: int
+    counts_as: int
+    """The status that counts for rules: of a stream that begins with an error, the error's."""
     reason: str
     headers: RawHeaders
     upgraded: bool
@@ -82,13 +85,20 @@ class Open(NotSent):
         self.failure_rate = failure_rate
 
 
-async def _is_open() -> None:
-    """The record was opened before."""
+def refusal_of(failure: AttemptFailed) -> Refusal | None:
+    """What the client is told where the provider is not to blame, or was not asked."""
+    if isinstance(failure, Open):
+        seconds = max(1, math.ceil(failure.seconds))
+        return Refusal(str(failure), 503, failure.error_type, retry_after=seconds)
+    cause = failure.__cause__
+    return cause if isinstance(cause, Refusal) else None
 
 
-class Call(NamedTuple):
-    """One call on its way; policies pass on changed copies. (A tuple, because a dozen are made of
-    one call, and frozen dataclasses are slow to make.)"""
+@dataclass(eq=False)
+class Call:
+    """One call on its way; policies pass on changed copies. It is what conditions ask about
+    (`Known`): provider and model are those it goes to now. (Neither frozen nor slotted, because it
+    is made and copied on the request path.)"""
 
     method: str
     admitted: Admitted
@@ -97,33 +107,66 @@ class Call(NamedTuple):
     """The client's fields, also those that do not go on."""
     asked: Asked
     trail: Trail
-    key: str | None = None
-    pinned: frozenset[str] = frozenset()
+    key: str | None
+    pinned: frozenset[str]
     """What it cannot make up: the labels of its key, and the key (`key`) where anyone checks it."""
-    home: Admitted | None = None
-    """As the client sent it, where it was moved."""
-    model: str | None = None
-    """Sent instead of the one asked for."""
-    key_number: int = 0
-    """Which of the provider's keys is added, where it has several."""
-    cross_site: bool = False
+    cross_site: bool
     """Another site's page sent it: the proxy's credentials are not for it."""
-    plain: bool = False
+    plain: bool
     """The answer must come without content coding."""
-    forced: bool = False
-    """A breaker lets it through, open or not."""
-    deadline: float = float("inf")
-    """In the clock of `time.monotonic`: no wait goes beyond."""
-    budgets: Callable[[str], float] = lambda _: 0.0
-    """Of a budget of this name, the share that is used."""
-    open_record: Callable[[], Awaitable[None]] = _is_open
-    """Writes the beginning of the record, where that waits for a guardrail. Raises Refusal."""
-    entered: float = 0.0
+    entered: float
     """When policies got it first, in the clock of `time.perf_counter`."""
+    open_record: Callable[[], Awaitable[None]]
+    """Writes the beginning of the record, where that waits for a guardrail. Raises Refusal."""
+    home: Admitted | None = field(default=None, init=False)
+    """As the client sent it, where it was moved."""
+    sent_model: str | None = field(default=None, init=False)
+    """Sent instead of the one asked for."""
+    key_number: int = field(default=0, init=False)
+    """Which of the provider's keys is added, where it has several."""
+    forced: bool = field(default=False, init=False)
+    """A breaker lets it through, open or not."""
+    deadline: float = field(default=math.inf, init=False)
+    """In the clock of `time.monotonic`: no wait goes beyond."""
+    budgets: Callable[[str], float] | None = field(default=None, init=False)
+    """Of a budget of this name, the share that is used."""
 
     @property
-    def upstream(self) -> str:
+    def provider(self) -> str:
         return self.admitted.provider
+
+    upstream = provider
+
+    @property
+    def model(self) -> str | None:
+        return self.sent_model or self.asked.model
+
+    @property
+    def operation(self) -> str | None:
+        return self.asked.operation
+
+    @property
+    def stream(self) -> bool | None:
+        return self.asked.stream
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self.asked.labels
+
+    @property
+    def input_tokens(self) -> int | None:
+        return self.asked.input_tokens
+
+    @property
+    def difficulty(self) -> Difficulty | None:
+        return self.asked.difficulty
+
+    @property
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def budget_used(self, name: str) -> float:
+        return 0.0 if self.budgets is None else self.budgets(name)
 
     def decide(self, policy: str, rule: str, action: str, reason: str) -> None:
         """Keep what a policy did, and why."""
@@ -133,56 +176,13 @@ class Call(NamedTuple):
             self.trail.rules.append(rule)
 
     def but(self, **changes: object) -> Call:
-        return self._replace(**changes)  # type: ignore[arg-type]
+        """A copy with these changes."""
+        other = object.__new__(Call)
+        other.__dict__.update(self.__dict__, **changes)
+        return other
 
     def seconds_left(self) -> float:
         return self.deadline - time.monotonic()
-
-
-@dataclass(slots=True)
-class KnownOfCall:
-    """A call as conditions ask about it: provider and model are those it goes to now."""
-
-    call: Call
-
-    @property
-    def provider(self) -> str:
-        return self.call.upstream
-
-    @property
-    def model(self) -> str | None:
-        return self.call.model or self.call.asked.model
-
-    @property
-    def operation(self) -> str | None:
-        return self.call.asked.operation
-
-    @property
-    def stream(self) -> bool | None:
-        return self.call.asked.stream
-
-    @property
-    def labels(self) -> Mapping[str, str]:
-        return self.call.asked.labels
-
-    @property
-    def key(self) -> str | None:
-        return self.call.key
-
-    @property
-    def input_tokens(self) -> int | None:
-        return self.call.asked.input_tokens
-
-    @property
-    def difficulty(self) -> Difficulty | None:
-        return self.call.asked.difficulty
-
-    @property
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def budget_used(self, name: str) -> float:
-        return self.call.budgets(name)
 
 
 Next = Callable[[Call], Awaitable[Reply]]

@@ -63,7 +63,8 @@ class Destinations:
             there = self._path(target, call.upstream, to)
             at_home = to.provider == home.provider
             admitted = _back(home, there) if at_home else _away(call, to.provider, there)
-        return call.but(admitted=admitted, body=body, home=home, model=to.model or call.model)
+        sent_model = to.model or call.sent_model
+        return call.but(admitted=admitted, body=body, home=home, sent_model=sent_model)
 
     def _path(self, target: str, provider: str, to: Destination) -> str:
         here = self.openai_path(provider)

@@ -14,6 +14,7 @@ class PassedReply:
     def __init__(self, inner: Reply) -> None:
         self._inner = inner
         self.status = inner.status
+        self.counts_as = inner.counts_as
         self.reason = inner.reason
         self.headers = inner.headers
         self.upgraded = inner.upgraded

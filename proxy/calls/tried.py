@@ -1,6 +1,6 @@
 """What a step of the chain brought: a reply or a failure, and how to tell them alike.
 
-Owns reading an error that a stream begins with under status 200. Refuses to decide what follows.
+Refuses to decide what follows.
 """
 
 from __future__ import annotations
@@ -8,13 +8,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from proxy import headers
 from proxy.calls import retry_after
 from proxy.calls.call import Call, Next, Reply
 from proxy.errors import AttemptFailed
-
-_BEGINS_WITH_ERROR = (b"event: error", b"event:error", b'data: {"error"', b'data:{"error"')
-_SAID = ((b"overloaded", 529), (b"rate_limit", 429), (b"invalid_request", 400))
 
 
 class Tried(NamedTuple):
@@ -48,18 +44,10 @@ class Tried(NamedTuple):
 
 
 async def tried(call: Call, next_step: Next) -> Tried:
-    """Take the next step; its failure is a value."""
+    """Take the next step; its failure is a value. (What each call goes through does so itself:
+    one coroutine less is resumed for each.)"""
     try:
         reply = await next_step(call)
     except AttemptFailed as failure:
         return Tried(None, failure, failure)
-    return Tried(reply, None, _status(reply))
-
-
-def _status(reply: Reply) -> int:
-    """Providers begin a stream with 200 and may have nothing but an error to say in it."""
-    if reply.status != 200 or not reply.first.startswith(_BEGINS_WITH_ERROR):
-        return reply.status
-    if not headers.reply_fields(reply.headers).event_stream:
-        return reply.status
-    return next((status for word, status in _SAID if word in reply.first), 500)
+    return Tried(reply, None, reply.counts_as)

@@ -1,4 +1,4 @@
-"""A reply that is watched on its way: everything passes, and its end is told once.
+"""Replies that are watched on their way: everything passes, and the end is told once.
 
 Owns the bounded copy. Refuses to change a byte.
 """
@@ -14,28 +14,21 @@ from proxy.headers import RawHeaders
 from proxy.reading import Copied
 
 COPY_BYTES = 4 << 20
-Ended = Callable[[Copied, bool], None]
-"""Told the copy, and whether the answer is whole."""
+Ended = Callable[[bool], None]
+"""Told whether the answer is whole."""
+Watched = Callable[[Copied, bool], None]
+"""Told a copy of it, too."""
 
 
-class WatchedReply(PassedReply):
-    """Passes on an inner reply."""
+class EndedReply(PassedReply):
+    """Passes on an inner reply, and tells its end."""
 
-    def __init__(
-        self, inner: Reply, ended: Ended, *, copied: bool = True, more: RawHeaders = ()
-    ) -> None:
-        """`copied`: the end is told with a copy, else with none; `more` header fields go to the
-        client."""
+    def __init__(self, inner: Reply, ended: Ended) -> None:
         super().__init__(inner)
         self._ended: Ended | None = ended
-        self._copy = BodyCopy(COPY_BYTES) if copied else None
-        if more:
-            self.headers = [*inner.headers, *more]
 
     async def read(self) -> bytes:
         piece = await self._inner.read()
-        if self._copy is not None:
-            self._copy.add(piece)
         if self._inner.complete:
             self._tell(whole=True)
         return piece
@@ -48,7 +41,45 @@ class WatchedReply(PassedReply):
 
     def _tell(self, *, whole: bool) -> None:
         ended, self._ended = self._ended, None
-        if ended is None:
-            return
-        copy = self._copy
-        ended(Copied(copy.take() + copy.tail(), copy.gap) if copy else Copied(b""), whole)
+        if ended is not None:
+            ended(whole)
+
+
+class WatchedReply(PassedReply):
+    """Passes on an inner reply, and tells its end with a copy."""
+
+    def __init__(self, inner: Reply, watched: Watched, more: RawHeaders = ()) -> None:
+        """`more` header fields go to the client."""
+        super().__init__(inner)
+        self._watched: Watched | None = watched
+        self._copy: BodyCopy | None = None
+        if more:
+            self.headers = [*inner.headers, *more]
+
+    async def read(self) -> bytes:
+        piece, whole = await self._inner.read(), self._inner.complete
+        if self._copy is None:
+            if whole and len(piece) <= COPY_BYTES:  # most answers come in one piece
+                self._tell(Copied(piece), whole=True)
+                return piece
+            self._copy = BodyCopy(COPY_BYTES)
+        self._copy.add(piece)
+        if whole:
+            self._tell(_taken(self._copy), whole=True)
+        return piece
+
+    def close(self) -> None:
+        try:
+            if self._watched is not None:
+                self._tell(_taken(self._copy), whole=False)
+        finally:
+            self._inner.close()
+
+    def _tell(self, copy: Copied, *, whole: bool) -> None:
+        watched, self._watched = self._watched, None
+        if watched is not None:
+            watched(copy, whole)
+
+
+def _taken(copy: BodyCopy | None) -> Copied:
+    return Copied(b"") if copy is None else Copied(copy.take() + copy.tail(), copy.gap)

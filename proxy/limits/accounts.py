@@ -8,11 +8,11 @@ with a count of its own, so that a clock that jumps there and back resets nothin
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
 
 Amount = int | Decimal
@@ -23,11 +23,21 @@ PERIODS_KEPT = 3
 _NEVER = datetime(1, 1, 2, tzinfo=UTC)
 
 
-class Now(NamedTuple):
-    """One moment in both clocks."""
+class Now:
+    """One moment in both clocks. Most accounts ask for one of them: the wall's, where it is not
+    given, is looked at when it is asked for first."""
 
-    monotonic: float
-    wall: datetime
+    __slots__ = ("_wall", "monotonic")
+
+    def __init__(self, monotonic: float, wall: datetime | None = None) -> None:
+        self.monotonic = monotonic
+        self._wall = wall
+
+    @property
+    def wall(self) -> datetime:
+        if self._wall is None:
+            self._wall = datetime.now(UTC)
+        return self._wall
 
 
 class Account(Protocol):
@@ -51,22 +61,27 @@ class Sliding:
     total: Amount = 0
 
     def used(self, now: Now) -> Amount:
-        oldest = self._slice(now) - SLICES
-        while self.spans and self.spans[0][0] <= oldest:
-            self.total -= self.spans.popleft()[1]
+        spans = self.spans
+        if spans:
+            oldest = self._slice(now) - SLICES
+            while spans and spans[0][0] <= oldest:
+                self.total -= spans.popleft()[1]
         return self.total
 
     def add(self, amount: Amount, now: Now) -> None:
-        current = self._slice(now)
+        current, spans = self._slice(now), self.spans
         self.total += amount
-        if self.spans and self.spans[-1][0] > current:  # of the past, and charged late
-            by_slice = dict(self.spans)
-            by_slice[current] = by_slice.get(current, 0) + amount
-            self.spans = deque(sorted(by_slice.items()))
-            return
-        if self.spans and self.spans[-1][0] == current:
-            amount += self.spans.pop()[1]
-        self.spans.append((current, amount))
+        if spans:
+            newest, before = spans[-1]
+            if newest == current:
+                spans[-1] = current, before + amount
+                return
+            if newest > current:  # of the past, and charged late
+                by_slice = dict(spans)
+                by_slice[current] = by_slice.get(current, 0) + amount
+                self.spans = deque(sorted(by_slice.items()))
+                return
+        spans.append((current, amount))
 
     def seconds_until(self, room: Amount, most: Amount, now: Now) -> float:
         left = self.used(now) + self.held
@@ -169,11 +184,8 @@ class Buckets:
     def __iter__(self) -> Iterator[tuple[str, Account]]:
         return iter(self._by_name.items())
 
-    def find(self, name: str) -> Account | None:
-        return self._by_name.get(name)
-
-    def of(self, name: str, fresh: Account, now: Now) -> Account:
-        """The bucket of this name, else `fresh` as such."""
+    def of(self, name: str, fresh: Callable[[], Account], now: Now) -> Account:
+        """The bucket of this name, else a fresh one as such."""
         found = self._by_name.get(name)
         if found is not None:
             return found
@@ -181,7 +193,7 @@ class Buckets:
             self._sweep(now)
         if len(self._by_name) >= MOST_BUCKETS:
             name = OTHERS
-        return self._by_name.setdefault(name, fresh)
+        return self._by_name.setdefault(name, fresh())
 
     def _sweep(self, now: Now) -> None:
         """Forget those that hold and use nothing, once in a while."""

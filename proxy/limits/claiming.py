@@ -6,7 +6,7 @@ each. The same for a call under way and for a recorded one: time and prices are 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from decimal import Decimal
 
 from proxy.calls.asked import Asked
@@ -25,6 +25,8 @@ from proxy.rules.choosing import Rules
 from proxy.rules.conditions import Known
 from proxy.rules.settings import Budget, Limit
 
+OF_THE_ANSWER = frozenset({"usd", "tokens"})
+"""Units of which the answer tells how much was used."""
 _FREE = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 """Methods that make no tokens."""
 
@@ -45,16 +47,21 @@ class Claiming:
         self._budgets = budgets
         self._bounds = {ready.name: limit_meters(memory, ready) for ready in limits}
         self._money = {ready.name: budget_meter(memory, ready) for ready in budgets}
-        self.counts_money = bool(self._money)
+        units = {meter.unit for meters in self._bounds.values() for meter in meters}
+        self._reads_answers = bool(self._money) or "tokens" in units
+
+    def reads_answer(self, claims: Sequence[Claim]) -> bool:
+        """Whether it takes the answer to know how much of each was used."""
+        return self._reads_answers and any(c.meter.unit in OF_THE_ANSWER for c in claims)
 
     def claims(
         self, call: Known, asked: Asked, pinned: Container[str], rates: Rates, now: Now
     ) -> list[Claim]:
         """What the call wants of each account. Raises Unpriced."""
-        return [
-            *self._of_limits(call, asked, now),
-            *self._of_budgets(call, asked, pinned, rates, now),
-        ]
+        found = self._of_limits(call, asked, now)
+        if self._money:
+            found += self._of_budgets(call, asked, pinned, rates, now)
+        return found
 
     def share(self, name: str, call: Known, pinned: Container[str], now: Now) -> float:
         """How much of a budget is used, as the call sees it."""
@@ -64,14 +71,16 @@ class Claiming:
                 return self._money[name].claim(whose, 0, now).share(now)
         return 0.0
 
-    def _of_limits(self, call: Known, asked: Asked, now: Now) -> Iterator[Claim]:
+    def _of_limits(self, call: Known, asked: Asked, now: Now) -> list[Claim]:
+        found = []
         for ready in self._limits.all(call):
             whose = whose_of(ready.does.per, call, EVERYTHING)
             for meter in self._bounds[ready.name]:
                 amount = 1
                 if meter.unit == "tokens":
                     amount = sum(expected(asked, ready.does.expected_output_tokens))
-                yield meter.claim(whose, amount, now)
+                found.append(meter.claim(whose, amount, now))
+        return found
 
     def _of_budgets(
         self, call: Known, asked: Asked, pinned: Container[str], rates: Rates, now: Now
@@ -84,4 +93,5 @@ class Claiming:
                 raise Unpriced(ready.name, call.model)
             whose = whose_of(ready.does.per, call, pinned)
             claim = self._money[ready.name].claim(whose, amount or Decimal(0), now)
-            yield claim if priced else claim._replace(priced=False)
+            claim.priced = priced
+            yield claim

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from proxy.calls.asked import Asked
@@ -30,6 +30,8 @@ _INNER_OUTPUT = (
 _CHOICES = ("n", "best_of")
 _INNER_CHOICES = (("generationConfig", "candidateCount"), ("generation_config", "candidate_count"))
 _MOST = 1 << 31
+_SAYS_OUTPUT = frozenset({*_OUTPUT_MEMBERS, *(outer for outer, _ in _INNER_OUTPUT)})
+_SAYS_CHOICES = frozenset({*_CHOICES, *(outer for outer, _ in _INNER_CHOICES), "prompt"})
 _MAKES_NONE = ("embeddings", "rerank", "moderation", "count_tokens")
 """Operations (their beginning) that make no tokens."""
 _LABELS = {"user": "user_id", "feature": "feature"}
@@ -52,14 +54,15 @@ class Meter:
     """None: it never warns."""
 
     def account(self, whose: str, now: Now) -> Account:
-        return self.buckets.find(whose) or self.buckets.of(whose, self.fresh(), now)
+        return self.buckets.of(whose, self.fresh, now)
 
     def claim(self, whose: str, amount: Amount, now: Now) -> Claim:
-        return Claim(self, self.account(whose, now), amount, whose)
+        return Claim(self, self.buckets.of(whose, self.fresh, now), amount, whose)
 
 
-class Claim(NamedTuple):
-    """What one call wants of one account."""
+@dataclass(slots=True)
+class Claim:
+    """What one call wants of one account. (Not frozen: some are made for each call.)"""
 
     meter: Meter
     account: Account
@@ -70,7 +73,8 @@ class Claim(NamedTuple):
 
     def reaches(self, now: Now) -> Amount:
         """How much would be used and held with it."""
-        return self.account.used(now) + self.account.held + self.amount
+        account = self.account
+        return account.used(now) + account.held + self.amount
 
     def warns(self, now: Now) -> bool:
         """Whether it reaches into the last part of a budget."""
@@ -166,6 +170,8 @@ def expected(asked: Asked, output_tokens: int) -> tuple[int, int]:
 def wanted_answers(document: dict[str, Any]) -> int:
     """How many answers a request asks for: the provider makes and bills each, also those of
     `best_of` that it does not send."""
+    if document.keys().isdisjoint(_SAYS_CHOICES):
+        return 1
     found = [_number(document.get(name)) for name in _CHOICES]
     for outer, inner in _INNER_CHOICES:
         if isinstance(members := document.get(outer), dict):
@@ -179,6 +185,8 @@ def wanted_answers(document: dict[str, Any]) -> int:
 
 def allowed_output(document: dict[str, Any]) -> int | None:
     """How long an answer may be, in tokens; None where the request does not say it."""
+    if document.keys().isdisjoint(_SAYS_OUTPUT):
+        return None
     for name in _OUTPUT_MEMBERS:
         if (value := _number(document.get(name))) is not None:
             return value

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from proxy.calls.asked import COMMON, Asked
+from proxy.calls.asked import Asked
 from proxy.calls.call import Reply
 from proxy.reading import Copied
 
@@ -49,14 +49,13 @@ class PlainUsage(NamedTuple):
 
 def read(asked: Asked, reply: Reply, copy: Copied) -> PlainUsage | None:
     """What an answer used, None where it takes more to know."""
-    if reply.status != 200 or copy.gap is not None or asked.dialect is None:
-        return None
-    if asked.dialect.name not in COMMON:
+    dialect = asked.dialect
+    if reply.status != 200 or copy.gap is not None or dialect is None or not asked.common:
         return None
     answer = _object(copy.data)
     if answer is None and copy.data.startswith((b"data:", b"event:", b":")):
         answer = _last_answer(copy.data)
-    made = 0 if asked.dialect.name == _MAKES_NONE else None
+    made = 0 if dialect.name == _MAKES_NONE else None
     return _plain(answer, made) if answer is not None else None
 
 
@@ -90,7 +89,8 @@ def _plain(answer: dict[str, Any], made: Any) -> PlainUsage | None:
     usage, model = answer.get("usage"), answer.get("model")
     if not isinstance(usage, dict) or answer.get("error"):
         return None
-    if any(value and name not in _KNOWN for name, value in usage.items()):
+    others = usage.keys() - _KNOWN
+    if others and any(usage[name] for name in others):
         return None
     given = _either(usage, "prompt_tokens", "input_tokens")
     said = _either(usage, "completion_tokens", "output_tokens")

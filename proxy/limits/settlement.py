@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 
 from proxy.calls.call import Call, Reply
@@ -18,21 +17,22 @@ from proxy.limits.claims import Claim
 from proxy.limits.rates import Rates
 from proxy.reading import Copied
 
-OF_THE_ANSWER = frozenset({"usd", "tokens"})
-"""Units of which the answer tells how much was used."""
 Used = Mapping[str, Amount]
+ONE_REQUEST: Used = {"requests": 1}
+"""And of everything else what was held."""
 
 
 def present() -> Now:
-    return Now(time.monotonic(), datetime.now(UTC))
+    return Now(time.monotonic())
 
 
 def settle(claims: Sequence[Claim], used: Used, now: Now) -> None:
     """Give back what is held, and charge what was used, of an unnamed unit what was held."""
     for claim in claims:
-        claim.account.held -= claim.amount
-        if amount := used.get(claim.meter.unit, claim.amount):
-            claim.account.add(amount, now)
+        account, held = claim.account, claim.amount
+        account.held -= held
+        if amount := used.get(claim.meter.unit, held):
+            account.add(amount, now)
 
 
 class Settlement:
@@ -46,23 +46,20 @@ class Settlement:
 
     def __call__(self, copy: Copied, whole: bool) -> None:
         del whole
-        units = {claim.meter.unit for claim in self._claims}
-        used: Used = {"requests": 1}
+        used = ONE_REQUEST
         try:
-            if OF_THE_ANSWER.isdisjoint(units):
-                pass
-            elif self._reply.cached:
-                used = {"requests": 1, "usd": 0, "tokens": 0}
-            else:
-                used = {"requests": 1, **self._used(copy, priced="usd" in units)}
+            used = {**ONE_REQUEST, **self._used(copy)}
         except Exception:  # a parser's fault must not reach the traffic
-            used = {"requests": 1}
+            pass
         finally:
             settle(self._claims, used, present())
 
-    def _used(self, copy: Copied, *, priced: bool) -> Used:
+    def _used(self, copy: Copied) -> Used:
         """Tokens, and dollars where they are known."""
+        if self._reply.cached:
+            return {"tokens": 0, "usd": 0}
         asked = self._call.asked
+        priced = any(claim.meter.unit == "usd" for claim in self._claims)
         plain = plain_usage.read(asked, self._reply, copy)
         if plain is not None:
             tokens = plain.given + plain.made

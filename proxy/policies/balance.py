@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from proxy.calls.call import Call, KnownOfCall, Next, Reply
+from proxy.calls.call import Call, Next, Reply
 from proxy.calls.destinations import Destination, Destinations
 from proxy.calls.tried import tried
 from proxy.circuit import Circuit
@@ -77,10 +77,10 @@ class BalancePolicy:
         self._destinations = destinations
 
     async def __call__(self, call: Call, next_step: Next) -> Reply:
-        ready = self._rules.first(KnownOfCall(call))
+        ready = self._rules.first(call)
         if ready is None:
             return await next_step(call)
-        word = sticky_word(KnownOfCall(call), ready.does.sticky)
+        word = sticky_word(call, ready.does.sticky)
         to, why, forced = self._chosen(ready, word)
         moved = self._destinations.moved(call.but(forced=forced), Destination.of(to))
         if moved is None:

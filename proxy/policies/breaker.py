@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 
-from proxy.calls.call import Call, KnownOfCall, Next, Open, Reply
+from proxy.calls.call import Call, Next, Open, Reply
 from proxy.calls.tried import Tried, tried
 from proxy.circuit import Circuit, Passage
 from proxy.errors import DEADLINE, AttemptFailed, Refusal
@@ -30,23 +30,27 @@ class BreakerPolicy:
         self._memory = memory
 
     async def __call__(self, call: Call, next_step: Next) -> Reply:
-        ready = self._rules.first(KnownOfCall(call))
+        ready = self._rules.first(call)
         if ready is None:
             return await next_step(call)
         rule, circuit = ready.does, self._memory.of(Circuit, call.upstream)
         now = time.monotonic()
-        passage = circuit.passage(rule, now)
-        if passage is Passage.SHUT and not call.forced:
-            raise _shut(call, circuit, ready.name, now)
-        if passage is not Passage.NORMAL:
-            action = "let a probe through" if passage is Passage.PROBE else "let it through"
-            reason = f"{call.upstream} was left alone long enough"
-            if passage is Passage.SHUT:
-                reason = "all upstreams are open, this one is the least bad"
-            call.decide("breaker", ready.name, action, reason)
-        if passage is Passage.PROBE:
-            return await self._probe(call, next_step, ready.name, rule, circuit)
-        result = await tried(call, next_step)
+        if circuit.open_until is not None:
+            passage = circuit.passage(rule, now)
+            if passage is Passage.SHUT and not call.forced:
+                raise _shut(call, circuit, ready.name, now)
+            _tell_passage(call, ready.name, passage)
+            if passage is Passage.PROBE:
+                return await self._probe(call, next_step, ready.name, rule, circuit)
+        try:
+            reply = await next_step(call)
+        except AttemptFailed as failure:
+            result = Tried(None, failure, failure)
+        else:
+            if (what := reply.counts_as) not in rule.on:
+                circuit.ended(rule, time.monotonic(), failed=False, wanted=None)
+                return reply
+            result = Tried(reply, None, what)
         ended = time.monotonic()
         failed = _judged(rule, result, ended - now)
         wanted = result.wanted_seconds if failed else None
@@ -70,6 +74,14 @@ class BreakerPolicy:
         if failed is not None and circuit.probe_ended(rule, ended, failed=failed, wanted=wanted):
             call.decide("breaker", name, f"closed {call.upstream}", "its probes succeeded")
         return result.give()
+
+
+def _tell_passage(call: Call, name: str, passage: Passage) -> None:
+    action = "let a probe through" if passage is Passage.PROBE else "let it through"
+    reason = f"{call.upstream} was left alone long enough"
+    if passage is Passage.SHUT:
+        reason = "all upstreams are open, this one is the least bad"
+    call.decide("breaker", name, action, reason)
 
 
 def _shut(call: Call, circuit: Circuit, name: str, now: float) -> Open:

@@ -22,7 +22,7 @@ from proxy.caching.inquiry import Inquiry
 from proxy.caching.meaning import Meaning, Question, question_of
 from proxy.caching.replies import CollectedReply, ReplayedReply
 from proxy.caching.wishes import CODINGS, Wishes
-from proxy.calls.call import Call, KnownOfCall, Next, Reply
+from proxy.calls.call import Call, Next, Reply
 from proxy.memory import Memory
 from proxy.rules.choosing import Ready, Rules
 from proxy.rules.settings import Cache
@@ -62,7 +62,7 @@ class CachePolicy:
     async def __call__(self, call: Call, next_step: Next) -> Reply:
         if not request_key.fits(call):
             return await next_step(call)
-        ready = self._rules.first(KnownOfCall(call))
+        ready = self._rules.first(call)
         if ready is None:
             return await next_step(call)
         wanted = _wishes(call)

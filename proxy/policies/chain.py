@@ -14,16 +14,13 @@ there is no chain.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from proxy.caching.embedding import Embeddings
 from proxy.caching.meaning import Meaning
-from proxy.calls.call import Call, Next, Open, Policy, Reply
+from proxy.calls.call import Call, Next, Policy, Reply
 from proxy.calls.destinations import Destinations
-from proxy.errors import Refusal
 from proxy.limits.money import Price
 from proxy.memory import Memory
 from proxy.policies.access import AccessPolicy
@@ -76,18 +73,20 @@ class Chain:
     def __init__(self, acting: Sequence[Policy], send: Next) -> None:
         step = send
         for policy in reversed(acting):
-            step = partial(policy, next_step=step)
-        self._first = step
+            step = _before(step, policy)
+        self.begin = step
+        """Takes a call along all of them. Raises AttemptFailed and Refusal."""
         self.screens = any(isinstance(policy, GuardrailPolicy) for policy in acting)
         """The record of a call waits for a guardrail to open it."""
 
-    async def __call__(self, call: Call) -> Reply:
-        """Raises AttemptFailed and Refusal."""
-        try:
-            return await self._first(call)
-        except Open as shut:
-            seconds = max(1, math.ceil(shut.seconds))
-            raise Refusal(str(shut), 503, shut.error_type, retry_after=seconds) from shut
+
+def _before(next_step: Next, policy: Policy) -> Next:
+    act = policy.__call__
+
+    def step(call: Call) -> Awaitable[Reply]:
+        return act(call, next_step)
+
+    return step
 
 
 def build(rules: Sequence[Rule], around: Surroundings, send: Next) -> Chain | None:
@@ -107,7 +106,8 @@ def policies(rules: Sequence[Rule], around: Surroundings, send: Next) -> list[Po
         found.append(GuardrailPolicy(guards, around.masks, around.send))
     limits, budgets = Rules(Limit, rules), Rules(Budget, rules)
     if limits or budgets:
-        found.append(LimitPolicy(limits, budgets, memory, around.price))
+        asked = any(rule.enabled and rule.when.budget_used is not None for rule in rules)
+        found.append(LimitPolicy(limits, budgets, memory, around.price, tells_shares=asked))
     if caches := Rules(Cache, rules):
         meaning = Meaning(memory, Embeddings(destinations, send))
         found.append(CachePolicy(caches, memory, meaning))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from proxy.calls import safety
-from proxy.calls.call import Call, KnownOfCall, Next, Open, Reply
+from proxy.calls.call import Call, Next, Open, Reply
 from proxy.calls.destinations import Destination, Destinations
 from proxy.calls.tried import Tried, tried
 from proxy.errors import AttemptFailed, NotSent, Refusal
@@ -56,16 +56,22 @@ class FallbackPolicy:
         self._destinations = destinations
 
     async def __call__(self, call: Call, next_step: Next) -> Reply:
-        ready = self._rules.first(KnownOfCall(call))
+        ready = self._rules.first(call)
         if ready is None:
             return await next_step(call)
         rule, name = ready.does, ready.name
         if rule.deadline_seconds is not None:
             deadline = time.monotonic() + rule.deadline_seconds
-            call = call.but(deadline=min(call.deadline, deadline))
-        result = await tried(_patient(call, rule), next_step)
-        if result.good:
-            return result.give()
+            if deadline < call.deadline:
+                call = call.but(deadline=deadline)
+        try:
+            reply = await next_step(_patient(call, rule) if rule.patience_seconds else call)
+        except AttemptFailed as failure:
+            result = Tried(None, failure, failure)
+        else:
+            if (what := reply.counts_as) < 400:
+                return reply
+            result = Tried(reply, None, what)
         stops = [Stop(call, call.upstream, result)]
         try:
             reply = await self._along(call, next_step, rule, name, stops)
@@ -116,7 +122,7 @@ class FallbackPolicy:
             call.decide("fallback", name, f"asked {stop.where}", "the least bad of all")
             return await next_step(stop.call.but(forced=True))
         asked = next(stop for stop in stops if not isinstance(stop.result.failure, Open))
-        call.trail.goes_to(asked.call.upstream, asked.call.model)
+        call.trail.goes_to(asked.call.upstream, asked.call.sent_model)
         if len(stops) > 1:
             call.decide("fallback", name, f"gave the answer of {asked.where}", "all others failed")
         return asked.result.give()

@@ -9,7 +9,7 @@ is why the record opens here.
 from __future__ import annotations
 
 from proxy.calls.asked import Asked
-from proxy.calls.call import Call, KnownOfCall, Next, Reply
+from proxy.calls.call import Call, Next, Reply
 from proxy.errors import Refusal
 from proxy.request_body import Body
 from proxy.rules.choosing import Rules
@@ -54,7 +54,7 @@ class GuardrailPolicy:
             raise
 
     def _plan(self, call: Call) -> Plan:
-        guards = tuple(self._rules.all(KnownOfCall(call)))
+        guards = tuple(self._rules.all(call))
         names = tuple(guard.name for guard in guards)
         plan = self._plans.get(names)
         if plan is None:
@@ -92,7 +92,7 @@ class GuardrailPolicy:
 
 def _check_bounds(call: Call, plan: Plan, size: int | None) -> None:
     """`size` of the body as it came, in bytes; None where it is unknown. Raises Refusal."""
-    model = KnownOfCall(call).model
+    model = call.model
     for guard in plan.guards:
         if (reason := reason_against(guard.does, model, call.asked, size)) is not None:
             call.decide("guardrail", guard.name, "refused", reason.words)

@@ -13,16 +13,16 @@ import math
 from collections.abc import Sequence
 from functools import partial
 
-from proxy.calls.call import Call, KnownOfCall, Next, Reply
-from proxy.calls.watched import WatchedReply
+from proxy.calls.call import Call, Next, Reply
+from proxy.calls.watched import EndedReply, WatchedReply
 from proxy.errors import Refusal
 from proxy.limits import unanswered
 from proxy.limits.accounts import Now
-from proxy.limits.claiming import Claiming, Unpriced
+from proxy.limits.claiming import OF_THE_ANSWER, Claiming, Unpriced
 from proxy.limits.claims import Claim, refused
 from proxy.limits.money import Price
 from proxy.limits.rates import Rates
-from proxy.limits.settlement import OF_THE_ANSWER, Settlement, Used, present, settle
+from proxy.limits.settlement import ONE_REQUEST, Settlement, Used, present, settle
 from proxy.memory import Memory
 from proxy.rules.choosing import Rules
 from proxy.rules.settings import Budget, Limit
@@ -34,18 +34,46 @@ class LimitPolicy:
     """Holds, lets through, and settles."""
 
     def __init__(
-        self, limits: Rules[Limit], budgets: Rules[Budget], memory: Memory, price: Price | None
+        self,
+        limits: Rules[Limit],
+        budgets: Rules[Budget],
+        memory: Memory,
+        price: Price | None,
+        *,
+        tells_shares: bool,
     ) -> None:
+        """`tells_shares`: conditions ask how much of a budget is used."""
+        self._tells_shares = tells_shares
         self._claiming = Claiming(limits, budgets, memory)
         self._rates = Rates(price)
 
     async def __call__(self, call: Call, next_step: Next) -> Reply:
         now = present()
-        if self._claiming.counts_money:
+        if self._tells_shares:
             call = call.but(budgets=partial(self._share, call))
         claims = self._claims(call, now)
         if not claims:
             return await next_step(call)
+        warnings = self._hold(call, claims, now)
+        try:
+            reply = await next_step(call)
+        except BaseException as error:
+            settle(claims, self._without_answer(call, claims, error), present())
+            raise
+        if not self._claiming.reads_answer(claims):
+            return EndedReply(reply, lambda _: settle(claims, ONE_REQUEST, present()))
+        more = [(HEADER, f"{c.meter.rule} {c.share(now):.0%}".encode()) for c in warnings]
+        return WatchedReply(reply, Settlement(claims, call, reply, self._rates), more)
+
+    def _claims(self, call: Call, now: Now) -> list[Claim]:
+        try:
+            return self._claiming.claims(call, call.asked, call.pinned, self._rates, now)
+        except Unpriced as error:
+            call.decide("limit", error.rule, "refused", "its cost is unknown")
+            raise Refusal(str(error), 403, "unpriced") from None
+
+    def _hold(self, call: Call, claims: Sequence[Claim], now: Now) -> list[Claim]:
+        """Hold what the call may use, and tell which budgets warn. Raises Refusal."""
         if (over := refused(claims, now)) is not None:
             raise _refusal(call, over, now)
         warnings = [claim for claim in claims if claim.warns(now)]
@@ -56,15 +84,7 @@ class LimitPolicy:
             if not claim.priced:
                 uncounted = "let it through uncounted", "its cost is unknown"
                 call.decide("limit", claim.meter.rule, *uncounted)
-        try:
-            reply = await next_step(call)
-        except BaseException as error:
-            settle(claims, self._without_answer(call, claims, error), present())
-            raise
-        more = [(HEADER, f"{c.meter.rule} {c.share(now):.0%}".encode()) for c in warnings]
-        copied = any(claim.meter.unit in OF_THE_ANSWER for claim in claims)
-        ended = Settlement(claims, call, reply, self._rates)
-        return WatchedReply(reply, ended, copied=copied, more=more)
+        return warnings
 
     def _without_answer(self, call: Call, claims: Sequence[Claim], end: BaseException) -> Used:
         """What a call used that ends so, before its answer."""
@@ -72,7 +92,7 @@ class LimitPolicy:
         try:
             found = unanswered.charge(call, end, self._rates)
         except Exception:  # a parser's fault must not reach the traffic
-            return {"requests": 1}
+            return ONE_REQUEST
         if found is None:
             return {"requests": 0 if isinstance(end, Refusal) else 1, "tokens": 0, "usd": 0}
         by_answer = (c.meter.rule for c in claims if c.meter.unit in OF_THE_ANSWER)
@@ -80,18 +100,9 @@ class LimitPolicy:
             call.decide(unanswered.POLICY, rule, unanswered.ACTION, str(found))
         return {"requests": 1, "tokens": found.tokens, "usd": found.usd}
 
-    def _claims(self, call: Call, now: Now) -> list[Claim]:
-        try:
-            return self._claiming.claims(
-                KnownOfCall(call), call.asked, call.pinned, self._rates, now
-            )
-        except Unpriced as error:
-            call.decide("limit", error.rule, "refused", "its cost is unknown")
-            raise Refusal(str(error), 403, "unpriced") from None
-
     def _share(self, call: Call, name: str) -> float:
         """How much of a budget is used, for the conditions of a call."""
-        return self._claiming.share(name, KnownOfCall(call), call.pinned, present())
+        return self._claiming.share(name, call, call.pinned, present())
 
 
 def _refusal(call: Call, over: Claim, now: Now) -> Refusal:

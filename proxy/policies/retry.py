@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from proxy.calls import retry_after, safety
-from proxy.calls.call import Call, KnownOfCall, Next, Open, Reply
-from proxy.calls.tried import Tried, tried
+from proxy.calls.call import Call, Next, Open, Reply
+from proxy.calls.tried import Tried
 from proxy.errors import AttemptFailed, NotSent
 from proxy.memory import Memory
 from proxy.rules.choosing import Rules
@@ -33,7 +33,8 @@ class Share:
         self.left = RESERVE
 
     def add(self, share: float) -> None:
-        self.left = min(RESERVE, self.left + share)
+        if self.left < RESERVE:
+            self.left = min(RESERVE, self.left + share)
 
     def take(self) -> bool:
         if self.left < 1:
@@ -109,7 +110,7 @@ class RetryPolicy:
         self._memory = memory
 
     async def __call__(self, call: Call, next_step: Next) -> Reply:
-        ready = self._rules.first(KnownOfCall(call))
+        ready = self._rules.first(call)
         if ready is None:
             return await next_step(call)
         share = self._memory.of(Share, call.upstream)
@@ -117,9 +118,14 @@ class RetryPolicy:
         number = 0
         while True:
             number += 1
-            result = await tried(call, next_step)
-            if result.good:
-                return result.give()
+            try:
+                reply = await next_step(call)
+            except AttemptFailed as failure:
+                result = Tried(None, failure, failure)
+            else:
+                if (what := reply.counts_as) < 400:
+                    return reply
+                result = Tried(reply, None, what)
             step = self._decided(ready.does, call, number, _happened(result), share)
             if isinstance(step, Enough):
                 if step.reason:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from proxy.calls.call import Call, KnownOfCall, Next, Reply
+from proxy.calls.call import Call, Next, Reply
 from proxy.calls.destinations import Destination, Destinations
 from proxy.calls.watched import WatchedReply
 from proxy.limits import usage_of_reply
@@ -34,8 +34,7 @@ class RoutePolicy:
         self._destinations = destinations
 
     async def __call__(self, call: Call, next_step: Next) -> Reply:
-        known = KnownOfCall(call)
-        routed = self._routing.route(known, time.monotonic())
+        routed = self._routing.route(call, time.monotonic())
         if routed is not None and routed.to is None:
             call.decide("route", routed.rule, "left it where it is", routed.reason)
         elif routed is not None:
@@ -48,7 +47,7 @@ class RoutePolicy:
                 call.decide("route", routed.rule, f"sent to {to}", routed.reason)
                 call = moved
         reply = await next_step(call)
-        session = known.labels.get("session_id") if self._routing.weighs else None
+        session = call.labels.get("session_id") if self._routing.weighs else None
         if session is None or reply.status >= 400:
             return reply
         return WatchedReply(reply, _Told(self._routing, call, reply, session))
@@ -66,5 +65,5 @@ class _Told:
         call, trail = self._call, self._call.trail
         _, usage = usage_of_reply.read(call.asked, self._reply, copy)
         provider = trail.upstream or call.upstream
-        model = trail.sent_model or KnownOfCall(call).model
+        model = trail.sent_model or call.model
         self._routing.answered(self._session, provider, model, usage, time.monotonic())

@@ -47,8 +47,10 @@ class Rules(Generic[T]):
                 return ready
         return None
 
-    def all(self, call: Known) -> Iterator[Ready[T]]:
+    def all(self, call: Known) -> list[Ready[T]]:
         """Every rule that concerns the call."""
-        for ready in self._ready:
-            if not ready.conditions or unmet(ready.conditions, call) is None:
-                yield ready
+        return [
+            ready
+            for ready in self._ready
+            if not ready.conditions or unmet(ready.conditions, call) is None
+        ]

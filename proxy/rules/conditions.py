@@ -166,14 +166,28 @@ def unmet(found: tuple[Test, ...], call: Known) -> str | None:
     return None
 
 
+def _is_plain(glob: str) -> bool:
+    return set(glob).isdisjoint("*?[")
+
+
 def _any_of(name: str, globs: tuple[str, ...]) -> Test:
-    literal = frozenset(glob for glob in globs if not set(glob) & set("*?["))
-    patterns = [pattern(glob) for glob in globs if glob not in literal]
+    literal, begins, others = set(), [], []
+    for glob in globs:
+        if _is_plain(glob):
+            literal.add(glob)
+        elif glob.endswith("*") and _is_plain(glob[:-1]):
+            begins.append(glob[:-1])
+        else:
+            others.append(translate(glob))
+    matches = re.compile("|".join(others)).match if others else lambda _: None
+    beginnings = tuple(begins)
     label = LABELS.get(name, name if "." in name else None)
 
     def test(call: Known) -> str | None:
         value = getattr(call, name) if label is None else call.labels.get(label)
-        if value is not None and (value in literal or any(p.match(value) for p in patterns)):
+        if value is None:
+            pass
+        elif value in literal or value.startswith(beginnings) or matches(value):
             return None
         return f"{name} is {value or 'unknown'}, not {' or '.join(globs)}"
 

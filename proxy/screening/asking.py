@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from proxy.calls.call import Call, KnownOfCall
+from proxy.calls.call import Call
 from proxy.errors import Refusal
 from proxy.rules.guarding import Side, Webhook
 from proxy.screening.bodies import Seen
@@ -42,17 +42,16 @@ async def verdict(
 
 
 def _question(call: Call, rule: str, side: Side, seen: Seen, body: bytes) -> dict[str, Any]:
-    known = KnownOfCall(call)
     return {
         "exchange_id": call.trail.exchange_id,
         "rule": rule,
         "phase": side,
-        "provider": known.provider,
-        "model": known.model,
-        "operation": known.operation,
-        "stream": bool(known.stream),
-        "key": known.key,
-        "labels": dict(known.labels),
+        "provider": call.provider,
+        "model": call.model,
+        "operation": call.operation,
+        "stream": bool(call.stream),
+        "key": call.key,
+        "labels": dict(call.labels),
         "found": {wanted.name: len(values) for wanted, values in seen.items()},
         "body": _readable(body),
     }

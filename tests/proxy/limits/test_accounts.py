@@ -15,6 +15,10 @@ from proxy.limits.accounts import MOST_BUCKETS, SLICES, Buckets, Calendar, Now, 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
+def fresh() -> Sliding:
+    return Sliding(60.0)
+
+
 def at(seconds: float) -> Now:
     return Now(seconds, NOON + timedelta(seconds=seconds))
 
@@ -104,12 +108,12 @@ def test_slots_use_nothing() -> None:
 def test_buckets_are_bounded_and_none_escapes() -> None:
     buckets = Buckets()
     for number in range(MOST_BUCKETS + 10):
-        buckets.of(f"user {number}", Sliding(60.0), at(0)).add(1, at(0))
-    over = buckets.of("one more", Sliding(60.0), at(0))
-    assert over is buckets.of("another", Sliding(60.0), at(0))
+        buckets.of(f"user {number}", fresh, at(0)).add(1, at(0))
+    over = buckets.of("one more", fresh, at(0))
+    assert over is buckets.of("another", fresh, at(0))
     assert over.used(at(0)) == 10
     later = at(200)
-    assert buckets.of("fresh", Sliding(60.0), later).used(later) == 0
+    assert buckets.of("fresh", fresh, later).used(later) == 0
     assert len(list(buckets)) == 1
 
 
@@ -123,5 +127,5 @@ def test_full_buckets_are_not_looked_through_for_each_call() -> None:
 
     buckets = Buckets()
     for number in range(MOST_BUCKETS + 100):
-        buckets.of(f"user {number}", Counting(60.0), at(number / 10_000))
+        buckets.of(f"user {number}", lambda: Counting(60.0), at(number / 10_000))
     assert len(looked) <= MOST_BUCKETS
