@@ -21,7 +21,7 @@ from proxy.calls.served import CANCELLED, NOT_CONNECTED
 from proxy.capture import Capture
 from proxy.deadlines import Deadlines
 from proxy.errors import DEADLINE, AttemptFailed, Broken
-from proxy.journal.entries import AttemptMade
+from proxy.journal.entries import AttemptMade, to_microseconds
 from proxy.outgoing import Target
 from proxy.upstream import Endpoint, UpstreamClient, UpstreamReply, UpstreamRequest
 
@@ -120,5 +120,5 @@ class _Kept:
             made.error_type, made.error_message = error.error_type, str(error)
         elif isinstance(error, asyncio.CancelledError):
             made.error_type = made.error_type or CANCELLED
-        made.duration_seconds = round(time.perf_counter() - self._begun, 6)
+        made.duration_seconds = to_microseconds(time.perf_counter() - self._begun)
         self._capture.attempts.append(made)

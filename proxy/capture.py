@@ -17,7 +17,7 @@ from proxy.body_copy import BodyCopy
 from proxy.facts import RequestHead
 from proxy.facts_codec import facts_to_json
 from proxy.journal import Closed, Opened, Part
-from proxy.journal.entries import AttemptMade, DecisionMade, Headers
+from proxy.journal.entries import AttemptMade, DecisionMade, Headers, to_microseconds
 from proxy.reading import Copied
 from proxy.recorder import Recorder
 from proxy.session_copy import SessionCopy
@@ -234,7 +234,7 @@ class Capture:
             self._recorder.lose("journal_unwritable")
 
     def _closed(self, end: Outcome) -> tuple[Closed, bytes, bytes]:
-        now = time.perf_counter()
+        now, overhead = time.perf_counter(), self.overhead_seconds
         request = self._take_rest(self._request)
         response = self._take_rest(self._response)
         headers = self._clean_headers(end.headers)
@@ -252,9 +252,9 @@ class Capture:
             headers=headers,
             error_type=end.error_type,
             error_message=end.error_message,
-            duration_seconds=round(max(0.0, now - self._started), 6),
+            duration_seconds=to_microseconds(max(0.0, now - self._started)),
             time_to_first_chunk_seconds=self._since_start(self._first_chunk),
-            overhead_seconds=_rounded(self.overhead_seconds),
+            overhead_seconds=None if overhead is None else to_microseconds(overhead),
             request_bytes=self._request.total,
             response_bytes=self._response.total,
             request_gap=self._request.gap,
@@ -269,7 +269,7 @@ class Capture:
         return closed, request, response
 
     def _since_start(self, moment: float | None) -> float | None:
-        return None if moment is None else _rounded(max(0.0, moment - self._started))
+        return None if moment is None else to_microseconds(max(0.0, moment - self._started))
 
     def _decoded_error(self, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
         """A compressed error may echo a secret out of sight: keep it decoded, and clean."""
@@ -297,8 +297,3 @@ class Capture:
             if any(text in value for _, value in headers):
                 headers = [(name, value.replace(text, credentials.MASK)) for name, value in headers]
         return headers
-
-
-def _rounded(seconds: float | None) -> float | None:
-    """To microseconds."""
-    return None if seconds is None else round(seconds, 6)
