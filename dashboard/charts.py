@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from dashboard.colours import PALETTE, colour
+from dashboard.colours import colour
 from dashboard.figures import number, usd_format
 from dashboard.texts import shortened, visible
 
@@ -119,25 +119,6 @@ def _over_time(
 
 def _axis(unit: str) -> str:
     return {"usd": "${value}", "seconds": "{value} s", "share": "{value}"}.get(unit, "{value}")
-
-
-def sparkline(points: Sequence[float]) -> Option:
-    """The course of a figure and nothing else, from its least to its most."""
-    line = {
-        "type": "line",
-        "data": list(points),
-        "symbol": "none",
-        "silent": True,
-        "lineStyle": {"width": 1.5, "color": PALETTE[0]},
-        "areaStyle": {"opacity": 0.14, "color": PALETTE[0]},
-    }
-    return {
-        "grid": {"left": 0, "right": 0, "top": 2, "bottom": 0},
-        "xAxis": {"type": "category", "show": False, "boundaryGap": False},
-        "yAxis": {"type": "value", "show": False, "scale": True},
-        "series": [line],
-        "animation": False,
-    }
 
 
 def bars(

@@ -43,8 +43,6 @@ Shown = Literal[
 """What a column holds: `price` is dollars for one of something, `clock` is long durations."""
 MOST_ROWS_WHOLE = 14
 """Tables of so many rows are as high as they are; longer ones scroll."""
-SPARK = 44
-"""How high the course of a metric is, in pixels."""
 Colours = Mapping[str, str]
 
 
@@ -62,19 +60,18 @@ def metric(
     change = figures.change(value, before)
     colours: dict[bool | None, Any] = {True: "inverse", False: "normal", None: "off"}
     points = [each for each in trend or () if each is not None]
-    with st.container(border=True, height="stretch", gap="xxsmall"):
-        st.metric(
-            name,
-            literal(show(value)),
-            0 if change == "+0%" else change,
-            delta_color=colours[is_worse],
-            delta_description=None if change is None else f"vs {literal(show(before))}",
-            help=note,
-        )
-        if len(points) > 1:  # not as the metric's own chart, which loads a second chart library
-            st.echarts_chart(
-                charts.sparkline(points), height=SPARK, key=f"spark-{name}", alt=f"{name} over time"
-            )
+    st.metric(
+        name,
+        literal(show(value)),
+        0 if change == "+0%" else change,
+        delta_color=colours[is_worse],
+        delta_description=None if change is None else f"vs {literal(show(before))}",
+        border=True,
+        height="stretch",
+        chart_data=points if len(points) > 1 else None,
+        chart_type="area",
+        help=note,
+    )
 
 
 def six_metrics(draw: Sequence[Callable[[], None]]) -> None:
