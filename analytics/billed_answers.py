@@ -1,10 +1,10 @@
 """Answers that can be fetched again by their id, and which exchange bears what they used.
 
-Owns that each is billed once. The first exchange that the provider told the usage of an answer
-bears it. One that was told nothing (a response in the background is only queued, a stream was cut)
-keeps its estimate, or stays unpriced, until another fetches the answer and is told: then the
-estimate is taken back, and what the answer used is in the row of the exchange that fetched it.
-Their order makes no difference. Two answers of one id that were asked for, and not fetched, are
+Owns that each is billed once. The exchange that made the answer bears it, if the provider told it
+the usage there. If not (a response in the background is only queued, a stream was cut), it keeps
+its estimate, or stays unpriced, until another fetches the answer and is told: then the estimate is
+taken back, and what the answer used is in the row of the first exchange that fetched it. Their
+order makes no difference. Two answers of one id that were asked for, and not fetched, are
 two. Refuses to know bodies; `assembly` says who fetched what.
 """
 
@@ -56,12 +56,16 @@ def bearer(record: Records) -> Bearer:
 
 def gives_way(mine: Bearer, before: Bearer | None) -> bool:
     """Whether another one bears it already."""
-    return before is not None and before.told and (mine.fetched or before.fetched)
+    if before is None or not before.told:
+        return False
+    return mine.fetched or (before.fetched and not mine.told)
 
 
 def takes_over(mine: Bearer, before: Bearer | None) -> bool:
     """Whether what another one bears is taken back."""
-    return before is not None and not before.told and mine.told and mine.fetched
+    if before is None or not mine.told:
+        return False
+    return not before.told if mine.fetched else before.fetched
 
 
 @dataclass(slots=True)

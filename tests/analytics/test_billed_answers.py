@@ -118,14 +118,14 @@ def rows(query: Query) -> dict[str, tuple[Any, ...]]:
     return {exchange_id: tuple(values) for exchange_id, *values in found}
 
 
-def held(query: Query, made: str, fetched: str, wire: Wire) -> None:
-    """The fetch bears it, and the stream cost nothing."""
+def held(query: Query, free: str, bears: str, wire: Wire) -> None:
+    """One bears it, and the other cost nothing."""
     by_id = rows(query)
-    assert by_id[made] == (None, None, None, Decimal(0), None)
-    source, *tokens, cost, status = by_id[fetched]
+    assert by_id[free] == (None, None, None, Decimal(0), None)
+    source, *tokens, cost, status = by_id[bears]
     assert (source, tuple(tokens), status) == ("provider", wire.told, "priced")
     assert cost > 0
-    assert query("SELECT CAST(exchange_id AS VARCHAR) FROM billed_responses") == [(fetched,)]
+    assert query("SELECT CAST(exchange_id AS VARCHAR) FROM billed_responses") == [(bears,)]
 
 
 @WIRES
@@ -162,7 +162,7 @@ def test_a_stream_that_is_cut_after_it_was_fetched_is_not_estimated(
 
 
 @WIRES
-def test_a_stream_that_comes_whole_after_it_was_fetched_is_billed_once(
+def test_a_stream_that_comes_whole_after_it_was_fetched_bears_it_itself(
     calls: Calls, poster: Poster, query: Query, wire: Wire, traffic: Any
 ) -> None:
     made = calls.ask()
@@ -170,7 +170,7 @@ def test_a_stream_that_comes_whole_after_it_was_fetched_is_billed_once(
     poster.post_once()
     traffic.close(made, orjson.dumps(wire.answer))
     poster.post_once()
-    held(query, made, fetched, wire)
+    held(query, fetched, made, wire)
 
 
 @WIRES
@@ -388,7 +388,7 @@ FETCHED = Bearer("c", told=True, fetched=True)
         (FETCHED, MADE_TOLD, True, False),
         (FETCHED, MADE, False, True),
         (MADE, FETCHED, True, False),
-        (MADE_TOLD, FETCHED, True, False),
+        (MADE_TOLD, FETCHED, False, True),
         (MADE_TOLD, MADE, False, False),
         (MADE, MADE_TOLD, False, False),
     ],
