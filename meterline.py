@@ -451,7 +451,11 @@ def _shown(path: Path) -> str:
 def _end_with_supervisor() -> None:
     """A supervised part ends when its supervisor is gone, however that died."""
     supervisor = os.environ.get(SUPERVISED)
-    if supervisor is None or int(supervisor) != os.getppid():
+    if supervisor is None:
+        return
+    if int(supervisor) != os.getppid():
+        if not Path(f"/proc/{supervisor}").exists() and Path("/proc/self").exists():
+            sys.exit(1)  # it died while this part was starting
         return
 
     def watch() -> None:
