@@ -454,8 +454,12 @@ def _end_with_supervisor() -> None:
     if supervisor is None:
         return
     if int(supervisor) != os.getppid():
-        if not Path(f"/proc/{supervisor}").exists() and Path("/proc/self").exists():
-            sys.exit(1)  # it died while this part was starting
+        try:
+            os.kill(int(supervisor), 0)
+        except ProcessLookupError:  # it died while this part was starting
+            sys.exit(1)
+        except PermissionError:
+            pass  # it lives, and is somebody else's
         return
 
     def watch() -> None:

@@ -104,6 +104,8 @@ _OF_KEYS = ", ".join(f"{sql} AS {name}" for name, (sql, _) in KEYS.items())
 _FOLDED = ", ".join(
     f"CAST({each.fold}({each.of_one}) AS {each.sql_type}) AS {name}" for name, each in SUMS.items()
 )
+_INSERT = f"INSERT INTO hours SELECT {HOUR} AS hour, {_OF_KEYS}, {_FOLDED} FROM"
+"""The sums of what follows, to be grouped by all that is no sum."""
 ONE = ", ".join(
     [
         f"{HOUR} AS hour",
@@ -149,8 +151,7 @@ def add(con: duckdb.DuckDBPyConnection, until: int | None, exchanges: pa.Table) 
         return
     con.register("late", exchanges)
     con.execute(
-        f"""INSERT INTO hours SELECT {HOUR} AS hour, {_OF_KEYS}, {_FOLDED}
-        FROM (SELECT * REPLACE (CAST(exchange_id AS UUID) AS exchange_id) FROM late)
+        f"""{_INSERT} (SELECT * REPLACE (CAST(exchange_id AS UUID) AS exchange_id) FROM late)
         WHERE {HOUR} < ? GROUP BY ALL""",
         [until],
     )
@@ -172,9 +173,7 @@ def renew(con: duckdb.DuckDBPyConnection, exchange_ids: Sequence[str]) -> None:
     for hour in sorted(hour for (hour,) in found if hour < until):
         con.execute("DELETE FROM hours WHERE hour = ?", [hour])
         con.execute(
-            f"""INSERT INTO hours SELECT {HOUR} AS hour, {_OF_KEYS}, {_FOLDED} FROM exchanges
-            WHERE {_since(hour)} AND started_at < make_timestamptz({(hour + 1) * HOUR_US})
-            GROUP BY ALL"""
+            f"{_INSERT} exchanges WHERE {_since(hour)} AND {_before(hour + 1)} GROUP BY ALL"
         )
 
 
@@ -187,10 +186,9 @@ def is_true(con: duckdb.DuckDBPyConnection) -> bool:
     sums = ", ".join(f"sum({name})::{_MONEY}" for name in names)
     rows = ", ".join(f"sum({SUMS[name].of_one})::{_MONEY}" for name in names)
     by = "GROUP BY feature, user_id ORDER BY ALL"
-    where = f"started_at < make_timestamptz({until * HOUR_US})"
     summed, plain = (
         con.execute(f"SELECT feature, user_id, {what} {source} {by}").fetchall()
-        for what, source in ((sums, "FROM hours"), (rows, f"FROM exchanges WHERE {where}"))
+        for what, source in ((sums, "FROM hours"), (rows, f"FROM exchanges WHERE {_before(until)}"))
     )
     return bool(summed == plain)
 
@@ -211,9 +209,8 @@ def sum_up(con: duckdb.DuckDBPyConnection, now: datetime, at_once: int = STEP_HO
         first = _first_hour(con, summed)
         until = over if first is None else min(first + at_once, over)
         con.execute(
-            f"""INSERT INTO hours SELECT {HOUR} AS hour, {_OF_KEYS}, {_FOLDED} FROM exchanges
-            WHERE {_since(summed)} AND started_at < make_timestamptz({until * HOUR_US})
-            GROUP BY ALL ORDER BY hour""",
+            f"{_INSERT} exchanges WHERE {_since(summed)} AND {_before(until)} "
+            "GROUP BY ALL ORDER BY hour"
         )
         _note(con, summed := until)
     con.commit()
@@ -240,6 +237,10 @@ def _first_hour(con: duckdb.DuckDBPyConnection, summed: int | None) -> int | Non
 
 def _since(summed: int | None) -> str:
     return "true" if summed is None else f"started_at >= make_timestamptz({summed * HOUR_US})"
+
+
+def _before(hour: int) -> str:
+    return f"started_at < make_timestamptz({hour * HOUR_US})"
 
 
 def _note(con: duckdb.DuckDBPyConnection, until: int) -> None:

@@ -18,19 +18,11 @@ from analytics import status, store
 from analytics.poster import Poster, PosterRunning
 from proxy.journal import Lost, lanes
 from proxy.journal.segments import read_items
+from tests.support.holding import held
+from tests.support.posting import post_all
 
 Query = Callable[[str], list[tuple[Any, ...]]]
 ROOT = str(Path(store.__file__).parents[1])
-
-
-def post_all(poster: Poster) -> int:
-    """Post until nothing is left; the number of rows."""
-    rows = 0
-    while True:
-        result = poster.post_once()
-        rows += result.rows
-        if not result.behind:
-            return rows
 
 
 def posted(query: Query) -> dict[str, str]:
@@ -408,14 +400,6 @@ def test_another_writer_of_positions_is_noticed(
     assert set(posted(query)) == set(traffic.ids)
 
 
-HOLD = """
-import sys, duckdb
-con = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "ro")
-print("held", flush=True)
-sys.stdin.read()
-"""
-
-
 @pytest.mark.parametrize("how", ["rw", "ro"])
 def test_a_held_store_delays_posting_and_says_so(
     traffic: Any, data_dir: Path, query: Query, how: str, monkeypatch: pytest.MonkeyPatch
@@ -424,33 +408,25 @@ def test_a_held_store_delays_posting_and_says_so(
     poster = Poster(data_dir)
     traffic.exchange()
     poster.post_once()
-    child = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(data_dir / store.NAME), how],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert child.stdout is not None
-    child.stdout.readline()
     stop = threading.Event()
     thread = threading.Thread(target=poster.run, args=(stop,))
     try:
-        for _ in range(5):
-            traffic.exchange()
-        thread.start()
-        told = until(lambda: (s := status.read(data_dir)) and s.waiting_for and s)
-        assert f"PID {child.pid}" in told.waiting_for
-        assert told.backlog_bytes > 0
-        assert told.oldest_unposted_at is not None
-        for _ in range(5):
-            traffic.exchange()
-        child.communicate()
+        with held(data_dir / store.NAME, how) as child:
+            for _ in range(5):
+                traffic.exchange()
+            thread.start()
+            told = until(lambda: (s := status.read(data_dir)) and s.waiting_for and s)
+            assert f"PID {child.pid}" in told.waiting_for
+            assert told.backlog_bytes > 0
+            assert told.oldest_unposted_at is not None
+            for _ in range(5):
+                traffic.exchange()
         until(lambda: len(posted(query)) == 11)
         told = until(lambda: (s := status.read(data_dir)) and not s.waiting_for and s)
         assert told.oldest_unposted_at is None
     finally:
         stop.set()
         thread.join()
-        child.communicate()
         poster.close()
     assert set(posted(query)) == set(traffic.ids)
 

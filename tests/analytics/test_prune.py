@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from proxy.journal.entries import decode
 from proxy.journal.frames import HEADER_BYTES, scan
 from proxy.journal.segments import read_items
 from tests.analytics.conftest import MICROSECONDS, STARTED, Traffic
+from tests.support.holding import held
+from tests.support.posting import post_all
 
 ANA = Selection(values={"user": ["ana"]})
 SECRET = b"What ana alone would ever ask"
@@ -63,11 +65,6 @@ def post(data_dir: Path) -> None:
     poster = Poster(data_dir)
     post_all(poster)
     poster.close()
-
-
-def post_all(poster: Poster) -> None:
-    while poster.post_once().behind:
-        continue
 
 
 def with_text(data_dir: Path, text: bytes) -> list[str]:
@@ -251,35 +248,9 @@ def test_files_stay_private(data_dir: Path) -> None:
     assert not [name for name in modes if "pruned" in name or "pending" in name]
 
 
-@pytest.fixture
-def held(data_dir: Path) -> Iterator[Callable[[], None]]:
-    """Another process that reads the store meanwhile, as a `duckdb` shell would."""
-    code = (
-        "import duckdb, sys; con = duckdb.connect(sys.argv[1], read_only=True); "
-        "print('held', flush=True); sys.stdin.read()"
-    )
-    started: list[subprocess.Popen[str]] = []
-
-    def hold() -> None:
-        arguments = [sys.executable, "-c", code, str(data_dir / store.NAME)]
-        process = subprocess.Popen(
-            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        started.append(process)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-
-    yield hold
-    for process in started:
-        process.communicate(timeout=20)
-
-
 @pytest.mark.usefixtures("both")
-def test_while_somebody_has_the_file_open_nothing_is_touched(
-    data_dir: Path, held: Callable[[], None]
-) -> None:
-    held()
-    with pytest.raises(store.StoreBusy):
+def test_while_somebody_has_the_file_open_nothing_is_touched(data_dir: Path) -> None:
+    with held(data_dir / store.NAME, "ro"), pytest.raises(store.StoreBusy):
         prune(data_dir, ANA)
     assert any(name.endswith(".seg") for name in with_text(data_dir, SECRET))
     assert not list(data_dir.glob("*.pruned*"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,14 +13,10 @@ import pytest
 from analytics import intake, store
 from analytics import poster as poster_module
 from analytics.poster import Poster
+from tests.support.holding import held
+from tests.support.posting import post_all
 
 Query = Callable[[str], list[tuple[Any, ...]]]
-HOLD = """
-import sys, duckdb
-con = duckdb.connect(sys.argv[1])
-print("held", flush=True)
-sys.stdin.read()
-"""
 
 
 @pytest.fixture
@@ -48,30 +42,11 @@ def batches_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes
 
 
-def post_all(poster: Poster) -> int:
-    rows = 0
-    while True:
-        result = poster.post_once()
-        rows += result.rows
-        if not result.behind:
-            return rows
-
-
 def posted(query: Query) -> set[str]:
     ids = [exchange_id for (exchange_id,) in query("SELECT exchange_id::VARCHAR FROM exchanges")]
     assert len(ids) == len(set(ids))
     assert query("SELECT count(*) FROM contents") == [(len(ids),)]
     return set(ids)
-
-
-def held(path: Path) -> subprocess.Popen[bytes]:
-    """A process that has the store until its input ends."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert child.stdout is not None
-    child.stdout.readline()
-    return child
 
 
 def test_one_batch_is_read_ahead_and_no_further(
@@ -115,16 +90,13 @@ def test_what_is_on_top_of_a_batch_that_cannot_be_written_is_forgotten(
     """However often a busy store is tried, no more of the journal is read meanwhile."""
     traffic.exchange()
     poster.post_once()
-    child = held(data_dir / store.NAME)
-    try:
+    with held(data_dir / store.NAME):
         for _ in range(12):
             traffic.exchange()
         for _ in range(4):
             with pytest.raises(store.StoreBusy):
                 poster.post_once(wait_seconds=0.05)
         assert batches_read == [1, 3, 3]
-    finally:
-        child.communicate()
     assert post_all(poster) == 12
     assert posted(query) == set(traffic.ids)
 

@@ -4,8 +4,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -14,27 +12,7 @@ import pytest
 from analytics import sandbox, store
 from analytics.recovery import recover
 from analytics.sandbox import SqlRefused, one_select
-
-HOLD = """
-import sys, duckdb
-con = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "ro")
-print("held", flush=True)
-sys.stdin.read()
-"""
-
-
-@contextmanager
-def held(path: Path, how: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Another process, not one of ours, has the file open."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path), how], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert child.stdout is not None
-    try:
-        assert child.stdout.readline() == b"held\n"
-        yield child
-    finally:
-        child.communicate()
+from tests.support.holding import held
 
 
 @pytest.fixture

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,13 +16,6 @@ PAGES = (
     *("overview", "spend", "savings", "models", "people", "sessions", "requests"),
     *("exchange", "reliability", "health", "sql"),
 )
-_HOLD = """
-import sys, duckdb
-con = duckdb.connect(sys.argv[1])
-print("held", flush=True)
-sys.stdin.read()
-"""
-
 Shown = Callable[..., AppTest]
 
 
@@ -40,20 +30,6 @@ def sample_in(folder: Path, days: int = 10, scale: float = 0.25) -> Path:
     write_settings(folder, Window(end=end, days=days))
     fill(folder, days=days, end=end, scale=scale)
     return folder
-
-
-@contextmanager
-def held(store: Path) -> Iterator[None]:
-    """Another process, not one of ours, has the file open for writing."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", _HOLD, str(store)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert child.stdout is not None
-    try:
-        assert child.stdout.readline() == b"held\n"
-        yield
-    finally:
-        child.communicate()
 
 
 @pytest.fixture

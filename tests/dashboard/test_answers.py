@@ -8,7 +8,7 @@ import pytest
 
 from analytics import store
 from dashboard.answers import Answers
-from tests.dashboard.conftest import held
+from tests.support.holding import held
 from tests.support.processes import wait_for
 
 

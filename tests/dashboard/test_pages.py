@@ -16,7 +16,8 @@ from analytics.queries import Selection
 from analytics.queries.spend import spend
 from analytics.windows import parse
 from dashboard import figures
-from tests.dashboard.conftest import PAGES, Shown, held, words
+from tests.dashboard.conftest import PAGES, Shown, words
+from tests.support.holding import held
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.posted import select, wait_for_rows
-from tests.support.processes import wait_for
+from tests.support.processes import ROOT, wait_for
 from tests.support.services import Place, Provider, Service, demo_provider, meterline, place
 
 ALL = "SELECT exchange_id, outcome FROM exchanges"
@@ -125,6 +126,16 @@ def test_the_parts_end_by_themselves_when_up_is_killed(at: Place, up: Service) -
     up.kill()
     wait_for(lambda: not [pid for pid in parts if lives(pid)], "the parts to end", 10.0)
     assert not at.serves()
+
+
+def test_a_part_whose_supervisor_died_meanwhile_does_not_begin(at: Place) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    environment = {**os.environ, "METERLINE_SUPERVISED_BY": str(gone.pid)}
+    command = [sys.executable, "-m", "meterline", "post", "--config", str(at.config)]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert not (at.data_dir / "poster.lock").exists()
 
 
 def test_after_a_kill_of_everything_up_starts_anew_on_the_same_data(at: Place) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -22,6 +20,7 @@ from analytics.commands import CommandFailed
 from analytics.found import Records
 from proxy.config import Settings
 from proxy.exchange import Exchange
+from tests.support.holding import held
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -104,25 +103,13 @@ def run(settings: Settings, capsys: pytest.CaptureFixture[str]) -> Run:
     return command
 
 
-@pytest.fixture
-def held(settings: Settings) -> Callable[[], AbstractContextManager[int]]:
+@pytest.fixture(name="held")
+def held_store(settings: Settings) -> Callable[[], AbstractContextManager[int]]:
     """Another process that has the store open for writing; gives its process id."""
 
     @contextmanager
     def hold() -> Iterator[int]:
-        code = (
-            "import duckdb, sys; con = duckdb.connect(sys.argv[1]); "
-            "print('held', flush=True); sys.stdin.read()"
-        )
-        command = [sys.executable, "-c", code, str(settings.store_path)]
-        with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            assert process.stdout.readline() == "held\n"
+        with held(settings.store_path) as process:
             yield process.pid
-            process.stdin.close()
-            assert process.wait(timeout=20) == 0
 
     return hold

@@ -238,7 +238,7 @@ def test_without_vectors_the_call_goes_on(ruled: Ruled, provider: FakeProvider) 
     assert (seen.status, semantic(seen)) == (200, False)
     closed(proxy, seen)
     wait_for(lambda: noted(proxy)[-1][0] == "did not look for its meaning", "the end of patience")
-    assert own(proxy)[-1].outcome == "timed_out"
+    wait_for(lambda: own(proxy)[-1].outcome == "timed_out", "the record of the vector's call")
 
 
 def test_vectors_are_exchanges_of_their_own_with_the_labels_of_their_cause(
