@@ -171,11 +171,14 @@ def _ending(found: Unposted, read: Reading) -> dict[str, Any]:
 
 
 def _outcome(closed: Closed | None, reply: ReplyFacts | None) -> Any:
+    """An error told within a stream is the provider's, whether or not the client stayed for the
+    end: many hang up on reading it."""
     if closed is None:
         return "interrupted"
-    if closed.outcome == "completed" and (
-        (closed.status or 0) >= 400 or (reply is not None and reply.error_type is not None)
-    ):
+    told = reply is not None and reply.error_type is not None
+    if closed.outcome == "completed" and ((closed.status or 0) >= 400 or told):
+        return "provider_error"
+    if closed.outcome == "client_disconnected" and told:
         return "provider_error"
     return closed.outcome if closed.outcome in _OUTCOMES else None
 

@@ -33,7 +33,7 @@ class BodyCopy:
             self._pending += fits
         self._tail += data[fits:]
         if len(self._tail) > 4 * self._tail_limit:
-            del self._tail[: -self._tail_limit]
+            del self._tail[: len(self._tail) - self._tail_limit]
 
     @property
     def pending(self) -> int:
@@ -53,7 +53,9 @@ class BodyCopy:
             self._pending += len(data)
 
     def tail(self) -> bytes:
-        return bytes(self._tail[-self._tail_limit :]) if self.gap is not None else bytes(self._tail)
+        if self.gap is None:
+            return bytes(self._tail)
+        return bytes(self._tail[max(0, len(self._tail) - self._tail_limit) :])
 
     @property
     def gap(self) -> int | None:

@@ -121,9 +121,10 @@ def test_the_providers_word_for_an_error_goes_first() -> None:
     assert row.error_message == "No."
 
 
-def test_an_error_inside_a_success_is_a_provider_error() -> None:
+@pytest.mark.parametrize("outcome", ["completed", "client_disconnected"])
+def test_an_error_inside_a_success_is_a_provider_error(outcome: str) -> None:
     stream = b'data: {"error":{"message":"overloaded","type":"server_error"}}\n\n'
-    row = assembled(response=stream).exchange
+    row = assembled(end=closed(outcome=outcome), response=stream).exchange
     assert (row.outcome, row.status, row.error_type) == ("provider_error", 200, "server_error")
     assert row.usage_source is None
 

@@ -23,6 +23,14 @@ def test_a_copy_is_whole_or_has_head_and_tail(pieces: list[bytes], limit: int) -
         assert body.endswith(kept[copy.gap :])
 
 
+@given(st.lists(st.binary(max_size=300), max_size=12), st.integers(0, 2))
+def test_a_copy_of_next_to_nothing_keeps_no_more(pieces: list[bytes], limit: int) -> None:
+    copy = BodyCopy(limit)
+    for piece in pieces:
+        copy.add(piece)
+    assert len(copy.take() + copy.tail()) == min(limit, copy.total)
+
+
 @given(st.lists(st.tuples(st.binary(max_size=50), st.integers(0, 20)), max_size=12))
 def test_what_is_taken_and_put_back_keeps_its_order(steps: list[tuple[bytes, int]]) -> None:
     copy, seen = BodyCopy(10_000), b""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.reading import Copied
@@ -83,6 +83,7 @@ def test_a_session_that_breaks_off_has_what_was_seen(
 
 
 @given(st.binary(max_size=9_000), pieces, st.integers(0, 3_000))
+@example(b"\x03" + bytes(8_000), [1], 0)
 def test_bytes_that_are_no_frames_are_copied_within_the_limit(
     noise: bytes, sizes: list[int], limit: int
 ) -> None:
