@@ -85,13 +85,11 @@ def save(con: duckdb.DuckDBPyConnection, before: Positions, after: Positions) ->
 
 
 def _delete(con: duckdb.DuckDBPyConnection, table: str, column: str, values: Iterable[str]) -> None:
-    gone = pa.table({"value": pa.array(list(values), pa.string())})
-    if not gone.num_rows:
-        return
-    con.register("gone", gone)
-    kind = "UUID" if column == "exchange_id" else "VARCHAR"
-    con.execute(f"DELETE FROM {table} WHERE {column} IN (SELECT CAST(value AS {kind}) FROM gone)")
-    con.unregister("gone")
+    # Not as an Arrow table: a batch is read meanwhile, and DuckDB would wait for the interpreter.
+    if gone := list(values):
+        kind = "UUID" if column == "exchange_id" else "VARCHAR"
+        these = f"WHERE {column} IN (SELECT CAST(unnest(?) AS {kind}))"
+        con.execute(f"DELETE FROM {table} {these}", [gone])
 
 
 def _insert_frames(con: duckdb.DuckDBPyConnection, frames: list[tuple[str, Place]]) -> None:

@@ -12,10 +12,12 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,6 +42,9 @@ BREATH_SECONDS = 0.05
 RETRY_SECONDS = 1.0
 CLEAN_SECONDS = 30.0
 LOCK_TRIES = 10
+SWITCH_SECONDS = 0.0005
+"""How long the thread that reads goes on while the one that writes wants a word with DuckDB. Each
+statement needs the interpreter several times, for a moment."""
 MERGE_PAUSE = 20
 """So many times as long as a commit took that merged groups of rows, the next ones do not: the more
 there is to merge, the rarer."""
@@ -171,7 +176,7 @@ class Poster:
         be saved is forgotten."""
         if not read_ahead:
             return self._write_fitting(prepared, wait_seconds)
-        with ThreadPoolExecutor(1, "meterline-store") as writer:
+        with _switching_often(), ThreadPoolExecutor(1, "meterline-store") as writer:
             writing = writer.submit(self._write_fitting, prepared, wait_seconds)
             ahead = self._try_to_prepare(prepared.batch.after)
         count = writing.result()
@@ -300,6 +305,16 @@ class Poster:
         if self._positions is None:
             return 0
         return clean(self._journal, self._path, self._positions, self._keep_seconds)
+
+
+@contextmanager
+def _switching_often() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _not_told_before(con: duckdb.DuckDBPyConnection, prepared: Prepared) -> Sequence[Records]:

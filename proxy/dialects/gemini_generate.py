@@ -52,6 +52,7 @@ _TELLING = (
     *(b'"index": 1', b'"index":1'),  # a further candidate, which must finish too
 )
 _CUMULATIVE = (b'"usageMetadata"',)
+_SAMPLE_BYTES = 1 << 16
 _SNAKE_CASE = (b'"usage_metadata"', b'"finish_reason"', b'"function_call"')
 
 
@@ -156,7 +157,7 @@ def _read_unbilled(copy: Copy) -> ReplyFacts:
 def _chunks(copy: Copy) -> Chunks:
     if copy.is_empty:
         return Chunks([], ended=False)
-    is_snake_case = any(name in part for part in copy.segments for name in _SNAKE_CASE)
+    is_snake_case = any(map(_is_snake_case, copy.segments))
     if not copy.is_json:
         return _streamed(copy, is_snake_case)
     if copy.segments[0].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
@@ -169,6 +170,12 @@ def _chunks(copy: Copy) -> Chunks:
     if is_snake_case:
         return chunks._replace(found=[camel_case(chunk) for chunk in chunks.found], all=None)
     return chunks
+
+
+def _is_snake_case(segment: bytes) -> bool:
+    """By its beginning and its end, where names of more than one word stand."""
+    ends = (segment[:_SAMPLE_BYTES], segment[_SAMPLE_BYTES:][-_SAMPLE_BYTES:])
+    return any(name in end for end in ends for name in _SNAKE_CASE)
 
 
 def _listed(copy: Copy, *, skim: bool) -> Chunks:

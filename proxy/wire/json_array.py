@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from proxy.wire.decode import loads
+from proxy.wire.skim import pieces_at, spots_of
 
 # A quote by itself is one whose string the cut took: nothing behind it can be trusted.
 _MARK = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}"]', re.DOTALL)
 # What stands between elements in the usual layouts.
-_BETWEEN = tuple(b"}\n," + blank + b"{" for blank in (b"\r\n", b"\n", b"", b" "))
+_GAP = b"\n,"
+_BETWEEN = tuple(b"}" + _GAP + blank + b"{" for blank in (b"\r\n", b"\n", b"", b" "))
 _TRIES = 8
 _LONG = 7
 """Gaps between elements; with fewer, all is read as fast."""
@@ -28,7 +30,7 @@ def elements(data: bytes) -> tuple[list[Any], bool]:
     except ValueError:
         pass
     # A line that begins with a comma stands between elements, in the usual layout.
-    between = data.rfind(b"\n,")
+    between = data.rfind(_GAP)
     if between > 0:
         try:
             return list(loads(data[:between] + b"]")), False
@@ -44,18 +46,18 @@ def elements_with(data: bytes, keys: Sequence[bytes]) -> tuple[list[Any], bool] 
     A quoted key stands for itself, as in a string its quotes would be escaped.
     """
     text = data.strip()
-    ended = text.endswith(b"]")
-    pieces = text[1 : -1 if ended else None].split(b"\n,")
-    gaps = len(pieces) - 1
+    gaps = text.count(_GAP)
     if not text.startswith(b"[") or gaps < _LONG or _framed(text, gaps) != gaps:
         return None
-    if _object(pieces[-1]) is None and not ended:
-        pieces.pop()  # the cut one
-    places = {0, len(pieces) - 2, len(pieces) - 1}
+    ended = text.endswith(b"]")
+    end = len(text) - ended
+    cut = text.rfind(_GAP)
+    if not ended and _object(text[cut + len(_GAP) :]) is None:
+        end = cut
+    spots = [1, text.rfind(_GAP, 0, end) - 1, end - 1]
     for key in keys:
-        if key in data:
-            places |= {place for place, piece in enumerate(pieces) if key in piece}
-    found = [_object(pieces[place]) for place in sorted(places)]
+        spots += spots_of(text, key, 1)
+    found = [_object(piece) for piece in pieces_at(text, spots, _GAP, 1, end)]
     return None if None in found else (found, ended)
 
 

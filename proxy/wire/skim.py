@@ -9,7 +9,7 @@ searching for keys can find too much, but never too little.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 _BLANK = b"\n\n"
 _SAMPLE_BYTES = 65_536
@@ -46,17 +46,12 @@ def events_with(
     last two are given: the very last may be cut.
     """
     probe = _masked(text, (*nullable, *cumulative))
-    spots = [spot for key in (*keys, *nullable) for spot in _spots(probe, key, start)]
+    spots = [spot for key in (*keys, *nullable) for spot in spots_of(probe, key, start)]
     for key in cumulative:
         spots += _last_spots(probe, key, start)
     if (last := len(text.rstrip()) - 1) >= start:
         spots.append(last)
-    end = start
-    for spot in sorted(spots):
-        if spot >= end:
-            before = text.rfind(_BLANK, start, spot)
-            end = _end(text, spot)
-            yield text[start if before < 0 else before + len(_BLANK) : end]
+    yield from pieces_at(text, spots, _BLANK, start, len(text))
 
 
 def _masked(text: bytes, keys: Sequence[bytes]) -> bytes:
@@ -69,7 +64,21 @@ def _masked(text: bytes, keys: Sequence[bytes]) -> bytes:
     return text
 
 
-def _spots(text: bytes, key: bytes, start: int) -> Iterator[int]:
+def pieces_at(
+    text: bytes, spots: Iterable[int], between: bytes, start: int, end: int
+) -> Iterator[bytes]:
+    """The pieces of text from `start` to `end`, divided by `between`, in which the `spots` lie."""
+    done = start
+    for spot in sorted(spots):
+        if done <= spot < end:
+            before = text.rfind(between, start, spot)
+            after = text.find(between, spot, end)
+            done = end if after < 0 else after
+            yield text[start if before < 0 else before + len(between) : done]
+
+
+def spots_of(text: bytes, key: bytes, start: int) -> Iterator[int]:
+    """Where the key stands, from `start` on."""
     spot = text.find(key, start)
     while spot >= 0:
         yield spot

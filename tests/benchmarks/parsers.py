@@ -38,7 +38,7 @@ SSE = {"content-type": "text/event-stream"}
 EVENTS = {"content-type": "application/vnd.amazon.eventstream"}
 _AT_ONCE = 8
 """So many answers are a batch, for rows in Arrow."""
-_BACKLOG = 40
+_BACKLOG = 120
 """So many are posted to the store."""
 
 
