@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from types import TracebackType
@@ -32,8 +32,12 @@ FindTarget = Callable[[str], Awaitable[Target]]
 class Attempts:
     """Makes the attempts of one worker."""
 
-    def __init__(self, client: UpstreamClient, find_target: FindTarget) -> None:
+    def __init__(
+        self, client: UpstreamClient, targets: Mapping[str, Target], find_target: FindTarget
+    ) -> None:
+        """`find_target` tells those that are not among `targets` yet."""
         self._client = client
+        self._targets = targets
         self._find_target = find_target
         self._deadlines = Deadlines()
 
@@ -41,7 +45,7 @@ class Attempts:
         """One attempt at a call, until the first piece of its answer is there."""
         capture = call.trail
         assert isinstance(capture, Capture)
-        target = await self._find_target(call.upstream)
+        target = self._targets.get(call.upstream) or await self._find_target(call.upstream)
         if call.key_number:
             target = target.with_key(call.key_number)
         message = _message(call, target, capture)

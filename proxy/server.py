@@ -119,7 +119,7 @@ class Worker:
             connect_timeout_seconds=settings.upstream.connect_timeout_seconds,
             read_timeout_seconds=settings.upstream.read_timeout_seconds,
         )
-        attempts = Attempts(self._client, self._find_target)
+        attempts = Attempts(self._client, self._targets, self._find_target)
         around = replace(self._surroundings, masks=Masks(key_hash.of_value), send=self._client.send)
         self._ruling = Ruling(around, ring, self._history, self._tally)
         names = BUILT_IN.keys() | settings.providers.keys()

@@ -77,6 +77,7 @@ class UpstreamReply:
 
     __slots__ = (
         "_connection",
+        "_ended",
         "_upload",
         "content",
         "counts_as",
@@ -105,6 +106,7 @@ class UpstreamReply:
         self.upgraded = status == 101
         self.first = b""
         """The first piece of the body, while it waits to be read."""
+        self._ended: Callable[[], None] | None = None
 
     @property
     def complete(self) -> bool:
@@ -132,17 +134,31 @@ class UpstreamReply:
         if self.status == 200 and first.startswith(_BEGINS_WITH_ERROR):
             self.counts_as = _counts_as(first, self.headers)
 
+    def when_ended(self, tell: Callable[[], None]) -> None:
+        """See `proxy.calls.call.Reply`."""
+        self._ended = tell
+
+    def _tell_end(self) -> None:
+        tell, self._ended = self._ended, None
+        if tell is not None:
+            tell()
+
     async def read(self) -> bytes:
         """What came of the body, b"" at its end. Raises Broken where it breaks off."""
         if first := self.first:
             self.first = b""
+            if self._ended is not None and self.content.at_eof():
+                self._tell_end()
             return first
         try:
-            return await self.content.readany()
+            piece = await self.content.readany()
         except (ClientError, OSError, HttpProcessingError, TimeoutError) as error:
             raise failures.broken(error) from error
         except Refusal as error:  # the client's body turned out bad while the answer ran
             raise Broken(str(error), error.error_type) from error
+        if self._ended is not None and self.content.at_eof():
+            self._tell_end()
+        return piece
 
     def splice(self, feeder: Any, reader: StreamReader) -> None:
         """From now on the connection's bytes go to the feeder; see websocket.py."""
@@ -164,6 +180,8 @@ class UpstreamReply:
 
     def close(self) -> None:
         """Give the connection back where it can serve again, else end it at once."""
+        if self._ended is not None:
+            self._tell_end()
         uploading = self._upload is not None and not self._upload.done()
         if uploading and self._upload is not None:
             self._upload.cancel()

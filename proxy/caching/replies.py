@@ -34,6 +34,7 @@ class ReplayedReply:
         self.status = self.counts_as = answer.status
         self.reason = answer.reason
         self.headers: RawHeaders = [*answer.headers, *more]
+        self._ended: Callable[[], None] | None = None
 
     @property
     def origin(self) -> Reply:
@@ -51,16 +52,26 @@ class ReplayedReply:
     def first(self) -> bytes:
         return self._piece(0) if self._given == 0 and self._answer.ends else b""
 
+    def when_ended(self, tell: Callable[[], None]) -> None:
+        self._ended = tell
+
     async def read(self) -> bytes:
         if self.complete:
             return b""
         if self._given % BREATH_PIECES == BREATH_PIECES - 1:
             await asyncio.sleep(0)
         self._given += 1
+        if self.complete:
+            self._tell_end()
         return self._piece(self._given - 1)
 
     def close(self) -> None:
-        """Nothing is held."""
+        self._tell_end()
+
+    def _tell_end(self) -> None:
+        tell, self._ended = self._ended, None
+        if tell is not None:
+            tell()
 
     def _piece(self, number: int) -> bytes:
         ends = self._answer.ends

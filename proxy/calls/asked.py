@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -19,7 +19,6 @@ from proxy.wire import coding
 from proxy.wire.body_labels import body_labels
 from proxy.wire.openai_request import common_facts
 
-T = TypeVar("T")
 CHARACTERS_PER_TOKEN = 4
 """For the estimate that rules use: the poster's is better, and too slow for the request path."""
 
@@ -36,11 +35,7 @@ class Asked:
         self.head = head
         self.body = body
         self._labels = labels
-
-    @kept
-    def _claimed(self) -> _Claimed:
-        provider, method, target, _ = self.head
-        return _claimed(provider, method, target)
+        self._claimed = _claimed(head.provider, head.method, head.target)
 
     @property
     def dialect(self) -> Dialect | None:
@@ -78,17 +73,13 @@ class Asked:
 
     @kept
     def model(self) -> str | None:
-        return self._member("model", str) or self.brief.model
+        found = self.document.get("model") if self._claimed.common else None
+        return found if found and isinstance(found, str) else self.brief.model
 
     @property
     def stream(self) -> bool | None:
-        found = self._member("stream", bool)
-        return self.brief.stream if found is None else found
-
-    def _member(self, name: str, kind: type[T]) -> T | None:
-        """A member of the body, where the dialect has it there and it is well-formed."""
-        found = self.document.get(name) if self._claimed.common else None
-        return found if isinstance(found, kind) else None
+        found = self.document.get("stream") if self._claimed.common else None
+        return found if isinstance(found, bool) else self.brief.stream
 
     @kept
     def document(self) -> dict[str, Any]:

@@ -72,6 +72,10 @@ class Reply(Protocol):
     def first(self) -> bytes:
         """The first piece of the body, which `read` will give; b"" where it was given."""
 
+    def when_ended(self, tell: Callable[[], None]) -> None:
+        """`tell` is called once: when the last of the body is read, or with `close`. There is one
+        of them for each reply."""
+
     async def read(self) -> bytes: ...
     def close(self) -> None: ...
 

@@ -5,6 +5,8 @@ Owns the passing on. Refuses to look at what passes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from proxy.calls.call import Reply
 
 
@@ -35,6 +37,9 @@ class PassedReply:
     @property
     def first(self) -> bytes:
         return self._inner.first
+
+    def when_ended(self, tell: Callable[[], None]) -> None:
+        self._inner.when_ended(tell)
 
     async def read(self) -> bytes:
         return await self._inner.read()

@@ -1,4 +1,4 @@
-"""Replies that are watched on their way: everything passes, and the end is told once.
+"""Replies that are watched on their way: everything passes, and the end is told once, with a copy.
 
 Owns the bounded copy. Refuses to change a byte.
 """
@@ -14,35 +14,8 @@ from proxy.headers import RawHeaders
 from proxy.reading import Copied
 
 COPY_BYTES = 4 << 20
-Ended = Callable[[bool], None]
-"""Told whether the answer is whole."""
 Watched = Callable[[Copied, bool], None]
-"""Told a copy of it, too."""
-
-
-class EndedReply(PassedReply):
-    """Passes on an inner reply, and tells its end."""
-
-    def __init__(self, inner: Reply, ended: Ended) -> None:
-        super().__init__(inner)
-        self._ended: Ended | None = ended
-
-    async def read(self) -> bytes:
-        piece = await self._inner.read()
-        if self._inner.complete:
-            self._tell(whole=True)
-        return piece
-
-    def close(self) -> None:
-        try:
-            self._tell(whole=False)
-        finally:
-            self._inner.close()
-
-    def _tell(self, *, whole: bool) -> None:
-        ended, self._ended = self._ended, None
-        if ended is not None:
-            ended(whole)
+"""Told a copy of the answer, and whether it is whole."""
 
 
 class WatchedReply(PassedReply):

@@ -108,8 +108,13 @@ class Claim:
 
 def refused(claims: Sequence[Claim], now: Now) -> Claim | None:
     """The claim that does not fit and has longest to wait; None where all fit."""
-    over = [c for c in claims if c.meter.hard and c.reaches(now) > c.meter.most]
-    return max(over, key=lambda claim: claim.wait(now)) if over else None
+    over = None
+    for claim in claims:
+        if claim.reaches(now) <= claim.meter.most or not claim.meter.hard:
+            continue
+        if over is None or claim.wait(now) > over.wait(now):
+            over = claim
+    return over
 
 
 def limit_meters(memory: Memory, ready: Ready[Limit]) -> list[Meter]:
@@ -148,13 +153,13 @@ def whose_of(per: str, known: Known, believed: Container[str]) -> str:
     """The bucket of a call. What anyone can send does not open buckets for money: where a label is
     not `believed`, the key's own bucket is used, and where the key is not, one for all such calls.
     """
+    if (label := _LABELS.get(per)) is not None and label in believed:
+        return f"{per} {known.labels.get(label, '(none)')}"
     if per == "total":
         return "all"
     if per == "model":
         return known.model or "(none)"
-    if per == KEY or _LABELS[per] not in believed:
-        return f"key {(KEY in believed and known.key) or '(none)'}"
-    return f"{per} {known.labels.get(_LABELS[per], '(none)')}"
+    return f"key {(KEY in believed and known.key) or '(none)'}"
 
 
 def expected(asked: Asked, output_tokens: int) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from proxy.calls.call import Call, Next, Reply
-from proxy.calls.watched import EndedReply, WatchedReply
+from proxy.calls.watched import WatchedReply
 from proxy.errors import Refusal
 from proxy.limits import unanswered
 from proxy.limits.accounts import Now
@@ -51,7 +51,11 @@ class LimitPolicy:
         now = present()
         if self._tells_shares:
             call = call.but(budgets=partial(self._share, call))
-        claims = self._claims(call, now)
+        try:
+            claims = self._claiming.claims(call, call.asked, call.pinned, self._rates, now)
+        except Unpriced as error:
+            call.decide("limit", error.rule, "refused", "its cost is unknown")
+            raise Refusal(str(error), 403, "unpriced") from None
         if not claims:
             return await next_step(call)
         warnings = self._hold(call, claims, now)
@@ -61,25 +65,20 @@ class LimitPolicy:
             settle(claims, self._without_answer(call, claims, error), present())
             raise
         if not self._claiming.reads_answer(claims):
-            return EndedReply(reply, lambda _: settle(claims, ONE_REQUEST, present()))
+            reply.when_ended(lambda: settle(claims, ONE_REQUEST, present()))
+            return reply
         more = [(HEADER, f"{c.meter.rule} {c.share(now):.0%}".encode()) for c in warnings]
         return WatchedReply(reply, Settlement(claims, call, reply, self._rates), more)
-
-    def _claims(self, call: Call, now: Now) -> list[Claim]:
-        try:
-            return self._claiming.claims(call, call.asked, call.pinned, self._rates, now)
-        except Unpriced as error:
-            call.decide("limit", error.rule, "refused", "its cost is unknown")
-            raise Refusal(str(error), 403, "unpriced") from None
 
     def _hold(self, call: Call, claims: Sequence[Claim], now: Now) -> list[Claim]:
         """Hold what the call may use, and tell which budgets warn. Raises Refusal."""
         if (over := refused(claims, now)) is not None:
             raise _refusal(call, over, now)
-        warnings = [claim for claim in claims if claim.warns(now)]
-        for claim in warnings:
-            call.decide("limit", claim.meter.rule, "warned", f"{claim.share(now):.0%} is used")
+        warnings = []
         for claim in claims:
+            if claim.meter.warn_at is not None and claim.warns(now):
+                warnings.append(claim)
+                call.decide("limit", claim.meter.rule, "warned", f"{claim.share(now):.0%} is used")
             claim.account.held += claim.amount
             if not claim.priced:
                 uncounted = "let it through uncounted", "its cost is unknown"

@@ -49,8 +49,8 @@ class Rules(Generic[T]):
 
     def all(self, call: Known) -> list[Ready[T]]:
         """Every rule that concerns the call."""
-        return [
-            ready
-            for ready in self._ready
-            if not ready.conditions or unmet(ready.conditions, call) is None
-        ]
+        found = []
+        for ready in self._ready:
+            if not ready.conditions or unmet(ready.conditions, call) is None:
+                found.append(ready)
+        return found
