@@ -224,7 +224,8 @@ def address(settings: Settings) -> str:
 
 def run_poster(args: argparse.Namespace) -> int:
     stop = _told_to_stop()
-    from analytics.poster import Poster, PosterRunning
+    from analytics.poster import Poster
+    from analytics.poster_lock import PosterRunning
     from analytics.prices import PriceBook
 
     logging.basicConfig(level=logging.WARNING, format="meterline poster: %(message)s")

@@ -9,7 +9,6 @@ busy store is waited for.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import sys
@@ -24,7 +23,7 @@ from pathlib import Path
 
 import duckdb
 
-from analytics import billed_answers, hours, intake, positions, rows, status, store
+from analytics import billed_answers, hours, intake, positions, poster_lock, rows, status, store
 from analytics.backlog import Backlog
 from analytics.batch import Prepared, is_empty, prepare, refit
 from analytics.cleaning import clean
@@ -41,7 +40,6 @@ PAUSE_SECONDS = 0.8
 BREATH_SECONDS = 0.05
 RETRY_SECONDS = 1.0
 CLEAN_SECONDS = 30.0
-LOCK_TRIES = 10
 SWITCH_SECONDS = 0.0005
 """How long the thread that reads goes on while the one that writes wants a word with DuckDB. Each
 statement needs the interpreter several times, for a moment."""
@@ -49,10 +47,6 @@ MERGE_PAUSE = 20
 """So many times as long as a commit took that merged groups of rows, the next ones do not: the more
 there is to merge, the rarer."""
 _log = logging.getLogger("meterline.poster")
-
-
-class PosterRunning(Exception):
-    """Another poster works on the same data folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +59,8 @@ class PostResult:
 
 
 class Poster:
-    """Posts the journal of one data folder. One per folder: raises PosterRunning."""
+    """Posts the journal of one data folder. One per folder: raises PosterRunning
+    of analytics.poster_lock."""
 
     def __init__(
         self,
@@ -77,7 +72,7 @@ class Poster:
         max_bytes: int = intake.MAX_BYTES,
     ) -> None:
         store.prepare_folder(data_dir)
-        self._lock = _sole(data_dir / "poster.lock")
+        self._lock = poster_lock.take(data_dir)
         self._data_dir = data_dir
         self._journal = data_dir / "journal"
         self._path = data_dir / store.NAME
@@ -325,28 +320,3 @@ def _not_told_before(con: duckdb.DuckDBPyConnection, prepared: Prepared) -> Sequ
     if any(r.response_id is not None for r in records):
         records = billed_answers.billed_once(con, records)
     return records
-
-
-def _sole(path: Path) -> int:
-    """The poster's lock; the system lets go of it when the process ends.
-
-    Waits a moment: whoever looks whether a poster runs holds it for an instant.
-    """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    for left in range(LOCK_TRIES, -1, -1):
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except OSError:
-            if left:
-                time.sleep(BREATH_SECONDS)
-                continue
-            holder = os.pread(fd, 20, 0).decode(errors="replace").strip() or "unknown"
-            os.close(fd)
-            raise PosterRunning(
-                f"another poster (process {holder}) already posts {path.parent}. "
-                "Stop it, or use another data_dir."
-            ) from None
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return fd

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import http.client
-import os
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from analytics import status
+from analytics import poster_lock, status
 from analytics.checks import Finding, fail, ok, warn
 from analytics.checks.machine import size
 from analytics.tables import printable, seconds
@@ -81,7 +79,7 @@ def _health(host: str, port: int) -> dict[str, Any] | None:
 
 def poster(settings: Settings) -> Iterator[Finding]:
     told = status.read(settings.data_dir)
-    if not _poster_runs(settings):
+    if not poster_lock.is_taken(settings.data_dir):
         yield warn(
             "poster",
             "not running: the journal grows, and nothing reaches the store",
@@ -97,21 +95,6 @@ def poster(settings: Settings) -> Iterator[Finding]:
         yield ok("poster", "running, nothing posted yet")
     else:
         yield ok("poster", f"running, posted last {_ago(told.last_posted_at)} ago")
-
-
-def _poster_runs(settings: Settings) -> bool:
-    """Whether somebody holds the poster's lock."""
-    try:
-        fd = os.open(settings.data_dir / "poster.lock", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(fd)
-    return False
 
 
 def journal(settings: Settings) -> Iterator[Finding]:
@@ -133,7 +116,7 @@ def journal(settings: Settings) -> Iterator[Finding]:
         return
     message = f"{size(waiting)} wait to be posted, the oldest for {_ago(oldest)}"
     late = (datetime.now(UTC) - oldest).total_seconds() > _LATE_SECONDS
-    running = _poster_runs(settings)
+    running = poster_lock.is_taken(settings.data_dir)
     if late and running:
         yield fail("journal", message, "See poster above; its messages say what keeps it.")
     elif late:

@@ -87,7 +87,8 @@ def _selection(args: argparse.Namespace) -> Selection:
 
 def _settle(settings: Settings) -> int:
     """Let the journal be posted, so that rows are found; the bytes that still are not."""
-    from analytics.poster import Poster, PosterRunning
+    from analytics.poster import Poster
+    from analytics.poster_lock import PosterRunning
     from analytics.prices import PriceBook
 
     try:

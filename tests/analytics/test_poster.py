@@ -15,7 +15,8 @@ import pytest
 
 from analytics import poster as poster_module
 from analytics import status, store
-from analytics.poster import Poster, PosterRunning
+from analytics.poster import Poster
+from analytics.poster_lock import PosterRunning
 from proxy.journal import Lost, lanes
 from proxy.journal.segments import read_items
 from tests.support.holding import held
