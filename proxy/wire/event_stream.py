@@ -1,8 +1,9 @@
 """AWS event streams: binary messages with checksums (application/vnd.amazon.eventstream).
 
 Owns framing, checksums, headers, and finding the next message behind bytes that are none. Messages
-that only bring more text can be set aside unread, as nine in ten of a long answer do. Refuses to
-trust a length before its checksum, and to interpret payloads.
+that only bring more text can be set aside unread, as nine in ten of a long answer do: their
+checksum is looked at when their text is. Refuses to trust any other length before its checksum, and
+to interpret payloads.
 
 The encoding: https://docs.aws.amazon.com/lexv2/latest/dg/event-stream-encoding.html
 """
@@ -42,8 +43,11 @@ class Message(NamedTuple):
 
 
 def payload_of(message: bytes) -> bytes:
-    """The payload of a message that was set aside."""
-    return message[_PRELUDE.size + int.from_bytes(message[4:8]) :]
+    """The payload of a message that was set aside; empty where its checksum is another."""
+    checked = message[: -_CHECKSUM.size]
+    if crc32(checked) != int.from_bytes(message[-_CHECKSUM.size :]):
+        return b""
+    return checked[_PRELUDE.size + int.from_bytes(message[4:8]) :]
 
 
 class MessageSplitter:
@@ -55,7 +59,7 @@ class MessageSplitter:
 
     def __init__(self, is_text: Callable[[Message], int | None] | None = None) -> None:
         self.texts: list[bytes] = []
-        """The messages that bring nothing but text, without their checksums."""
+        """The messages that bring nothing but text."""
         self._is_text = is_text
         self._like_text: bytes | None = None
         """How the last of them began, behind its prelude."""
@@ -105,37 +109,39 @@ class MessageSplitter:
         begins, or it is not what its checksum says.
         """
         # A long answer has a hundred thousand messages, and this loop is most of reading it.
-        total, prelude, own_checksum = len(text), _PRELUDE.unpack_from, _CHECKSUM.unpack_from
-        shortest, too_long, overhead = _PRELUDE.size, _LONGEST - _OVERHEAD, _OVERHEAD
+        total, prelude, shortest = len(text), _PRELUDE.unpack_from, _PRELUDE.size
+        too_long, overhead = _LONGEST - _OVERHEAD, _OVERHEAD
         like_text, add_text = self._like_text, self.texts.append
         while at + shortest <= total:
             length, headers, checksum = prelude(text, at)
             if not headers <= length - overhead < too_long:
                 return at, 0
-            end = at + length - 4
-            if end + 4 > total:
+            end = at + length
+            if end > total:
                 return at, length if crc32(text[at : at + 8]) == checksum else 0
-            # The message's checksum covers the prelude and that of the prelude.
-            message = text[at:end]
-            if crc32(message) != own_checksum(text, end)[0]:
-                return at, 0
-            at = end + 4
-            if like_text is not None and message.startswith(like_text, shortest):
-                add_text(message)
-            else:
-                self._tell(message, shortest + headers, found)
+            if like_text is not None and text.startswith(like_text, at + shortest):
+                add_text(text[at:end])
+            elif self._tell(text[at:end], shortest + headers, found):
                 like_text = self._like_text
+            else:
+                return at, 0
+            at = end
         return at, shortest
 
-    def _tell(self, message: bytes, payload: int, found: list[Message]) -> None:
-        """Give a message out, or set it aside and take others like it for text."""
-        told = Message(_headers(message[_PRELUDE.size : payload]), message[payload:])
+    def _tell(self, message: bytes, payload: int, found: list[Message]) -> bool:
+        """Give a message out, or set it aside and take others like it for text. False where it is
+        not what its checksum says, which covers the prelude and that of the prelude."""
+        end = len(message) - _CHECKSUM.size
+        if crc32(message[:end]) != int.from_bytes(message[end:]):
+            return False
+        told = Message(_headers(message[_PRELUDE.size : payload]), message[payload:end])
         alike = self._is_text(told) if self._is_text else None
         if alike is None:
             found.append(told)
         else:
             self.texts.append(message)
             self._like_text = message[_PRELUDE.size : payload + alike]
+        return True
 
     def _hold(self, rest: bytes) -> None:
         self._held, self._length = [rest], len(rest)

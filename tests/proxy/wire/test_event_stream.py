@@ -145,11 +145,21 @@ def test_a_message_that_goes_on_otherwise_is_looked_at():
     assert [payload_of(each) for each in splitter.texts] == [b'{"a":1}', b'{"a":2}']
 
 
-def test_a_corrupt_text_is_skipped_and_counted():
+def test_a_corrupt_text_has_no_words():
     said = event("text", {"said": 1})
     corrupt = said[:-6] + bytes([said[-6] ^ 1]) + said[-5:]
     told, texts, skipped = texts_of(said + corrupt + said + FIRST, lambda whole: [whole])
-    assert (told, len(texts), skipped) == (["first"], 2, len(said))
+    assert (told, texts, skipped) == (["first"], [b'{"said":1}', b"", b'{"said":1}'], 0)
+
+
+@pytest.mark.parametrize("longer", [-3, 1, 40])
+def test_behind_a_text_with_a_corrupt_length_the_next_message_is_found(longer):
+    said = event("text", {"said": 1})
+    corrupt = pack(">I", len(said) + longer) + said[4:]
+    told, texts, skipped = texts_of(said + corrupt + FIRST + SECOND, lambda whole: [whole])
+    assert told[-1] == "second"
+    assert texts == [b'{"said":1}', b""]
+    assert skipped > 0
 
 
 def test_the_event_is_named_by_its_header():
