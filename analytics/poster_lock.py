@@ -11,6 +11,8 @@ import os
 import time
 from pathlib import Path
 
+from proxy.journal.segments import is_locked
+
 NAME = "poster.lock"
 _TRIES = 10
 _PAUSE_SECONDS = 0.05
@@ -48,13 +50,6 @@ def take(data_dir: Path) -> int:
 def is_taken(data_dir: Path) -> bool:
     """Whether a poster runs there."""
     try:
-        fd = os.open(data_dir / NAME, os.O_RDONLY | os.O_CLOEXEC)
+        return is_locked(data_dir / NAME)
     except OSError:
         return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(fd)
-    return False

@@ -89,7 +89,7 @@ def lanes(folder: Path) -> list[Lane]:
     Whether one lives is asked before its files are listed, so that a dead lane has no segment
     that is missing here. A lane that appeared in between counts as living.
     """
-    alive = {lane: _is_locked(lock_path(folder, lane)) for lane in _locked_names(folder)}
+    alive = {lane: is_locked(lock_path(folder, lane)) for lane in _locked_names(folder)}
     found: dict[str, list[tuple[int, Path]]] = {}
     for name in _names(folder):
         if match := _NAME.fullmatch(name):
@@ -107,7 +107,7 @@ def lanes(folder: Path) -> list[Lane]:
 def idle_locks(folder: Path) -> list[Path]:
     """Lock files of lanes that are dead."""
     paths = (lock_path(folder, lane) for lane in _locked_names(folder))
-    return [path for path in paths if not _is_locked(path)]
+    return [path for path in paths if not is_locked(path)]
 
 
 def read_items(
@@ -152,7 +152,8 @@ def _locked_names(folder: Path) -> list[str]:
     return [match[1] for name in _names(folder) if (match := _LOCK.fullmatch(name))]
 
 
-def _is_locked(path: Path) -> bool:
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock of this file."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
